@@ -1,0 +1,1 @@
+"""The ground floor: what is true, and how the world is reached."""
