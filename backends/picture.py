@@ -1,8 +1,8 @@
 """The Picture: everything currently known, as tables of nouns that change by whole rows.
 
 A reader hands over a :class:`Reading`; :meth:`Picture.apply` swaps that source's rows and tells whoever
-watches a table which ids changed. A failed reading changes no row: the last good ones stay, and the source's
-:class:`~backends.model.SourceState` says since when and why they are old.
+watches a table which ids changed. A failed reading that names no table changes no row: the last good ones
+stay, and the source's :class:`~backends.model.SourceState` says since when and why they are old.
 """
 
 from __future__ import annotations
@@ -115,17 +115,14 @@ class Picture:
         state = reading.state
         key = (state.host, state.source)
         before = self.sources.get(key)
-        if state.ok:
-            for name, rows in reading.tables.items():
-                self.tables[name].replace(f"{state.host}/{state.source}", rows)
-        elif before is not None:
+        for name, rows in reading.tables.items():  # a failing source may still name what it lost
+            self.tables[name].replace(f"{state.host}/{state.source}", rows)
+        if not state.ok and before is not None:
             state = replace(
                 state,
                 observed_at=state.observed_at or before.observed_at,
                 failing_since_at=before.failing_since_at or state.failing_since_at,
             )
-            for name, rows in reading.tables.items():  # a failing source may still name what it lost
-                self.tables[name].put(rows)
         self.sources[key] = state
         if before != state:
             for watcher in tuple(self._source_watchers):
