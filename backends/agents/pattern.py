@@ -1,0 +1,81 @@
+"""Regular expressions an operator writes and hostile command lines are matched against.
+
+Python's engine backtracks, so a careless pattern on a crafted command line could hold the watch for minutes.
+Patterns that can take exponential time are refused when the configuration is read, and the text that is
+searched is cut to :data:`SUBJECT_LIMIT` characters, so the worst that is left is a small polynomial.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Longest pattern accepted, in characters.
+PATTERN_LIMIT = 300
+#: Only this many characters of a command line are searched.
+SUBJECT_LIMIT = 512
+#: How many unbounded repeats (``*``, ``+``, ``{n,}``) one pattern may hold.
+REPEAT_LIMIT = 4
+
+_REPEAT = re.compile(r"[*+]|\{\d*,\d*\}|\{\d+\}")
+_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+
+
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """Compile ``text``, or raise :class:`ValueError` saying what is wrong with it.
+
+    Refused: what does not compile or is empty or long, a repeated group that itself repeats or alternates
+    (``(a+)+``, ``(a|ab)*``: exponential), back references, and more than :data:`REPEAT_LIMIT` unbounded repeats.
+    """
+    if not text.strip():
+        raise ValueError("the pattern is empty and would match everything")
+    if len(text) > PATTERN_LIMIT:
+        raise ValueError(f"the pattern is longer than {PATTERN_LIMIT} characters")
+    try:
+        compiled = re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
+    if compiled.search("") is not None:
+        raise ValueError(f"{text!r} matches the empty string and would match every process")
+    _refuse_runaway(text)
+    return compiled
+
+
+def matches(pattern: re.Pattern[str], command: str) -> bool:
+    """True when ``pattern`` occurs in the first :data:`SUBJECT_LIMIT` characters of ``command``."""
+    return pattern.search(command[:SUBJECT_LIMIT]) is not None
+
+
+def _refuse_runaway(text: str) -> None:
+    skeleton = _CLASS.sub("c", re.sub(r"\\[1-9]|\(\?P=", "\0", text.replace(r"\\", "e")))
+    if "\0" in skeleton:
+        raise ValueError(f"{text!r} holds a back reference, which can take exponential time")
+    skeleton = re.sub(r"\\.", "e", skeleton)
+    repeats = 0
+    complex_groups = [False]  # per open group: does it repeat or alternate inside?
+    at = 0
+    while at < len(skeleton):
+        if skeleton.startswith("(?", at):
+            complex_groups.append(False)
+            at += 2
+            continue
+        character = skeleton[at]
+        repeat = _REPEAT.match(skeleton, at)
+        if character == "(":
+            complex_groups.append(False)
+        elif character == "|":
+            complex_groups[-1] = True
+        elif character == ")" and len(complex_groups) > 1:
+            inner = complex_groups.pop()
+            complex_groups[-1] |= inner
+            if inner and _REPEAT.match(skeleton, at + 1):
+                raise ValueError(
+                    f"{text!r} repeats a group that itself repeats or alternates, which can take exponential time"
+                )
+        elif repeat:
+            complex_groups[-1] = True
+            repeats += repeat.group() in "*+" or repeat.group().endswith(",}")
+            at = repeat.end()
+            continue
+        at += 1
+    if repeats > REPEAT_LIMIT:
+        raise ValueError(f"{text!r} holds {repeats} unbounded repeats; at most {REPEAT_LIMIT} are allowed")
