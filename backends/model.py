@@ -560,6 +560,21 @@ class View(Noun, frozen=True):
     follow_offset: int = 0
 
 
+class Summary(Noun, frozen=True):
+    """The header: totals over every row of each table, so they agree with the panes."""
+
+    hosts: dict[str, int] = {}  # by reach
+    agents: dict[str, int] = {}  # by activity; "unknown" when it is not known
+    agents_reach: dict[str, int] = {}
+    work: dict[str, int] = {}  # by state
+    findings: dict[str, int] = {}  # by severity
+    health: int | None = None  # 0-100
+    estop: str = ""  # why everything is frozen; "" = it is not
+    failing: tuple[SourceState, ...] = ()  # sources that cannot be read now
+    sources: tuple[SourceState, ...] = ()
+    consoles: int = 0
+
+
 class Window(Noun, frozen=True):
     """The rows a view shows now, and the totals of all rows that match it."""
 
