@@ -13,18 +13,18 @@ import re
 PATTERN_LIMIT = 300
 #: Only this many characters of a command line are searched.
 SUBJECT_LIMIT = 512
-#: How many unbounded repeats (``*``, ``+``, ``{n,}``) one pattern may hold.
+#: How many open repeats (``*``, ``+``, ``{n,m}``) one pattern may hold.
 REPEAT_LIMIT = 4
 
 _REPEAT = re.compile(r"[*+]|\{\d*,\d*\}|\{\d+\}")
-_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+_CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
     """Compile ``text``, or raise :class:`ValueError` saying what is wrong with it.
 
     Refused: what does not compile or is empty or long, a repeated group that itself repeats or alternates
-    (``(a+)+``, ``(a|ab)*``: exponential), back references, and more than :data:`REPEAT_LIMIT` unbounded repeats.
+    (``(a+)+``, ``(a|ab)*``: exponential), back references, and more than :data:`REPEAT_LIMIT` open repeats.
     """
     if not text.strip():
         raise ValueError("the pattern is empty and would match everything")
@@ -46,36 +46,30 @@ def matches(pattern: re.Pattern[str], command: str) -> bool:
 
 
 def _refuse_runaway(text: str) -> None:
-    skeleton = _CLASS.sub("c", re.sub(r"\\[1-9]|\(\?P=", "\0", text.replace(r"\\", "e")))
-    if "\0" in skeleton:
+    if re.search(r"(?<!\\)(?:\\\\)*\\[1-9]|\(\?P=", text):
         raise ValueError(f"{text!r} holds a back reference, which can take exponential time")
-    skeleton = re.sub(r"\\.", "e", skeleton)
+    skeleton = _CLASS.sub("c", re.sub(r"\\.", "e", text)).replace("(?", "(")
     repeats = 0
-    complex_groups = [False]  # per open group: does it repeat or alternate inside?
+    branching = [False]  # per open group: does it repeat or alternate inside?
     at = 0
     while at < len(skeleton):
-        if skeleton.startswith("(?", at):
-            complex_groups.append(False)
-            at += 2
-            continue
-        character = skeleton[at]
-        repeat = _REPEAT.match(skeleton, at)
-        if character == "(":
-            complex_groups.append(False)
-        elif character == "|":
-            complex_groups[-1] = True
-        elif character == ")" and len(complex_groups) > 1:
-            inner = complex_groups.pop()
-            complex_groups[-1] |= inner
-            if inner and _REPEAT.match(skeleton, at + 1):
-                raise ValueError(
-                    f"{text!r} repeats a group that itself repeats or alternates, which can take exponential time"
-                )
-        elif repeat:
-            complex_groups[-1] = True
-            repeats += repeat.group() in "*+" or repeat.group().endswith(",}")
+        character, repeat = skeleton[at], _REPEAT.match(skeleton, at)
+        if repeat:
+            branching[-1] = True
+            repeats += "," in repeat.group() or repeat.group() in "*+"
             at = repeat.end()
             continue
+        if character == "(":
+            branching.append(False)
+        elif character == "|":
+            branching[-1] = True
+        elif character == ")" and len(branching) > 1:
+            inner = branching.pop()
+            branching[-1] |= inner
+            if inner and _REPEAT.match(skeleton, at + 1):
+                raise ValueError(
+                    f"{text!r} repeats a group that repeats or alternates: that can take exponential time"
+                )
         at += 1
     if repeats > REPEAT_LIMIT:
-        raise ValueError(f"{text!r} holds {repeats} unbounded repeats; at most {REPEAT_LIMIT} are allowed")
+        raise ValueError(f"{text!r} holds {repeats} open repeats; at most {REPEAT_LIMIT} are allowed")
