@@ -3,8 +3,7 @@
 What is drawn names a meaning ("crit", "stale"), never a colour. A theme gives each meaning a colour through
 the variables ``status-ok``, ``status-warn``, ``status-crit``, ``status-stale``, ``text-dim``,
 ``text-strong``, ``text-plain``, ``text-accent``, ``row-cursor``, ``row-cursor-blurred`` and ``track``; themes
-that lack them
-fall back to Textual's own.
+that lack them fall back to Textual's own.
 """
 
 from __future__ import annotations

@@ -12,37 +12,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.cache import LRUCache
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
 from backends.model import Window
-from widgets.columns import Cell, Column, Now, Placed, place
+from widgets.columns import Cell, Column, Now
 from widgets.palette import Palette, palette_of
-from widgets.table_lines import (
-    ASCII,
-    UNICODE,
-    Line,
-    Look,
-    changed_spans,
-    header_title,
-    strip_of,
-    thumb_lines,
+from widgets.row_window import RowWindow
+from widgets.table_drawing import TableDrawing
+from widgets.table_lines import Line, Look, changed_spans
+from widgets.table_messages import (
+    CursorMoved,
+    DrawFailed,
+    MarksChanged,
+    Opened,
+    SortWanted,
+    WindowWanted,
 )
 
 __all__ = ["Cell", "Column", "LiveTable", "Now"]
 
 log = logging.getLogger(__name__)
-
-_FAILED_CELL = Cell("!", "crit")
 
 
 class LiveTable(ScrollView, can_focus=True):
@@ -72,85 +69,11 @@ class LiveTable(ScrollView, can_focus=True):
     # A pause in cursor movement after which the row to follow is told; only matters for rows that jump far.
     FOLLOW_DELAY_S: ClassVar[float] = 0.1
 
-    class WindowWanted(Message):
-        """The table needs these rows; ``follow`` should stay at ``start + follow_offset`` (see ``View``)."""
-
-        def __init__(
-            self, table: LiveTable, start: int, count: int, follow: str | None = None, follow_offset: int = 0
-        ) -> None:
-            super().__init__()
-            self.table = table
-            self.start = start
-            self.count = count
-            self.follow = follow
-            self.follow_offset = follow_offset
-
-        @property
-        def control(self) -> LiveTable:
-            return self.table
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, LiveTable.WindowWanted) and message.table is self.table
-
-        def wants_same(self, other: LiveTable.WindowWanted) -> bool:
-            """Whether both ask for the same rows."""
-            return (self.start, self.count, self.follow, self.follow_offset) == (
-                other.start,
-                other.count,
-                other.follow,
-                other.follow_offset,
-            )
-
-    class RowMessage(Message):
-        """Something about one row."""
-
-        def __init__(self, table: LiveTable, row_id: str, row: Any) -> None:
-            super().__init__()
-            self.table = table
-            self.row_id = row_id
-            self.row = row
-
-        @property
-        def control(self) -> LiveTable:
-            return self.table
-
-    class CursorMoved(RowMessage):
-        """The cursor is on another row now."""
-
-    class Opened(RowMessage):
-        """Enter, or a double click."""
-
-    class MarksChanged(Message):
-        """The set of marked rows changed."""
-
-        def __init__(self, table: LiveTable, marks: frozenset[str]) -> None:
-            super().__init__()
-            self.table = table
-            self.marks = marks
-
-        @property
-        def control(self) -> LiveTable:
-            return self.table
-
-    class SortWanted(Message):
-        """The title of a column was clicked."""
-
-        def __init__(self, table: LiveTable, column: str) -> None:
-            super().__init__()
-            self.table = table
-            self.column = column
-
-        @property
-        def control(self) -> LiveTable:
-            return self.table
-
-    class DrawFailed(Message):
-        """A column's ``draw`` raised: a bug. The row shows ``!``, the app lives on."""
-
-        def __init__(self, table: LiveTable, error: str) -> None:
-            super().__init__()
-            self.table = table
-            self.error = error
+    WindowWanted: TypeAlias = WindowWanted
+    CursorMoved: TypeAlias = CursorMoved
+    Opened: TypeAlias = Opened
+    MarksChanged: TypeAlias = MarksChanged
+    SortWanted: TypeAlias = SortWanted
 
     def __init__(
         self,
@@ -164,32 +87,16 @@ class LiveTable(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self._columns = tuple(columns)
         self._empty = empty
         self._waiting = waiting
-        self._row_id = row_id
-        self._now = Now(0, ascii_only)
-        self._glyphs = ASCII if ascii_only else UNICODE
+        self._drawing = TableDrawing(columns, ascii_only, self._report)
         self._stale = False
-        self._sort: tuple[str, bool] = ("", False)
-        self._skip = 0
-        # The window.
-        self._known = False
-        self._start = 0
-        self._rows: tuple[Any, ...] = ()
-        self._total = 0
-        # The cursor and marks, by row id.
-        self._cursor = 0
-        self._cursor_id: str | None = None
+        self._held = RowWindow(row_id)
         self._marks: set[str] = set()
-        self._asked: LiveTable.WindowWanted | None = None
+        self._asked: WindowWanted | None = None
         self._asking = False
         self._follow_timer: Timer | None = None
-        # What is painted.
-        self._placed: tuple[Placed, ...] = ()
         self._painted: dict[int, Line] = {}
-        self._drawn: LRUCache[str, tuple[Any, Now, tuple[Cell, ...]]] = LRUCache(1024)
-        self._strips: LRUCache[Line, Strip] = LRUCache(1024)
         self._palette: Palette | None = None
         self._draw_error = ""
 
@@ -197,23 +104,24 @@ class LiveTable(ScrollView, can_focus=True):
 
     def show(self, window: Window) -> None:
         """Replace the window. Only cells that look different are repainted."""
-        self._known = True
-        self._start, self._rows = window.start, window.rows
-        before = self._cursor
+        held = self._held
+        before, total = held.cursor, held.total
         was_visible = self._is_visible(before)
         at_top = self.scroll_offset.y == 0
-        self._set_total(window.total)
-        self._place_cursor(window)
+        moved = held.replace(window, None if self._asked is None else self._asked.follow)
+        if held.total != total:
+            self._total_changed()
         if was_visible:
-            shift = 0 if at_top else self._cursor - before
-            self._scroll_rows(self.scroll_offset.y + shift)
+            self._scroll_rows(self.scroll_offset.y + (0 if at_top else held.cursor - before))
             self._reveal_cursor()
         self._paint()
         self._want()
+        if moved:
+            self._tell_cursor()
 
     def set_now(self, ms: int) -> None:
         """Tell the time (ms since the epoch). Ages that read the same are not repainted."""
-        self._now = self._now._replace(ms=ms)
+        self._drawing.now = self._drawing.now._replace(ms=ms)
         self._paint()
 
     def set_stale(self, stale: bool) -> None:
@@ -230,8 +138,8 @@ class LiveTable(ScrollView, can_focus=True):
 
     def set_sort(self, column: str, descending: bool) -> None:
         """Show the sort arrow on ``column``; empty means the table's own order."""
-        if (column, descending) != self._sort:
-            self._sort = (column, descending)
+        if (column, descending) != self._drawing.sort:
+            self._drawing.sort = (column, descending)
             self._paint()
 
     # --- what can be asked ---------------------------------------------------------------------------
@@ -239,33 +147,32 @@ class LiveTable(ScrollView, can_focus=True):
     @property
     def columns(self) -> tuple[Column, ...]:
         """All columns, shown or not."""
-        return self._columns
+        return self._drawing.columns
 
     @property
     def visible_columns(self) -> tuple[Column, ...]:
         """The columns that fit now."""
-        return tuple(placed.column for placed in self._placed)
+        return tuple(placed.column for placed in self._drawing.placed)
 
     @property
     def total(self) -> int:
         """Rows that match the view."""
-        return self._total
+        return self._held.total
 
     @property
     def cursor_index(self) -> int:
         """Position of the cursor in the order of the view."""
-        return self._cursor
+        return self._held.cursor
 
     @property
     def cursor_id(self) -> str | None:
         """Id of the row under the cursor; ``None`` while it has not arrived."""
-        return self._cursor_id
+        return self._held.cursor_id
 
     @property
     def cursor_row(self) -> Any | None:
         """The row under the cursor; ``None`` while it has not arrived."""
-        row = self._row_at(self._cursor)
-        return row if row is not None and self._row_id(row) == self._cursor_id else None
+        return self._held.cursor_row
 
     @property
     def marks(self) -> frozenset[str]:
@@ -273,7 +180,7 @@ class LiveTable(ScrollView, can_focus=True):
         return frozenset(self._marks)
 
     @property
-    def wanted(self) -> LiveTable.WindowWanted | None:
+    def wanted(self) -> WindowWanted | None:
         """What was asked for last: what a subscription made anew should ask for."""
         return self._asked
 
@@ -281,17 +188,17 @@ class LiveTable(ScrollView, can_focus=True):
 
     def toggle_mark(self) -> None:
         """Mark the row under the cursor, or unmark it, and step down."""
-        if (row := self.cursor_row) is None:
-            return
-        self._marks.symmetric_difference_update({self._row_id(row)})
-        self._marks_changed()
-        self.action_move(1)
+        held = self._held
+        if held.cursor_id is not None and held.cursor_row is not None:
+            self._marks.symmetric_difference_update({held.cursor_id})
+            self._marks_changed()
+            self.action_move(1)
 
     def mark_all(self) -> bool:
         """Mark every row of the window; ``False`` when the view has more rows than the window holds."""
-        self._marks.update(self._row_id(row) for row in self._rows)
+        self._marks.update(self._held.row_id(row) for row in self._held.rows)
         self._marks_changed()
-        return len(self._rows) >= self._total
+        return self._held.holds_everything
 
     def clear_marks(self) -> None:
         """Unmark every row."""
@@ -308,87 +215,50 @@ class LiveTable(ScrollView, can_focus=True):
 
     def _marks_changed(self) -> None:
         self._paint()
-        self.post_message(self.MarksChanged(self, self.marks))
+        self.post_message(MarksChanged(self, self.marks))
 
     # --- movement --------------------------------------------------------------------------------------
 
     def action_move(self, rows: int) -> None:
-        self.move_to(self._cursor + rows)
+        self.move_to(self._held.cursor + rows)
 
     def action_page(self, pages: int) -> None:
         step = pages * max(1, self._page - 1)
         self._scroll_rows(self.scroll_offset.y + step)
-        self.move_to(self._cursor + step)
+        self.move_to(self._held.cursor + step)
 
     def action_first(self) -> None:
         self.move_to(0)
 
     def action_last(self) -> None:
-        self.move_to(self._total - 1)
+        self.move_to(self._held.total - 1)
 
     def action_open(self) -> None:
-        if (row := self.cursor_row) is not None:
-            self.post_message(self.Opened(self, self._row_id(row), row))
+        held = self._held
+        if held.cursor_id is not None and held.cursor_row is not None:
+            self.post_message(Opened(self, held.cursor_id, held.cursor_row))
 
     def action_more_columns(self, step: int) -> None:
         """Bring columns that did not fit into reach."""
-        droppable = sum(column.priority > 0 for column in self._columns)
-        hidden = len(self._placed) < len(self._columns) - self._skip
-        skip = max(0, min(droppable - 1, self._skip + step)) if step < 0 or hidden else self._skip
-        if skip != self._skip:
-            self._skip = skip
-            self._relayout()
+        drawing = self._drawing
+        droppable = sum(column.priority > 0 for column in drawing.columns)
+        if (step < 0 and drawing.skipped) or (step > 0 and drawing.hides_columns):
+            drawing.skipped = max(0, min(droppable - 1, drawing.skipped + step))
+            self._lay_out()
 
     def move_to(self, index: int) -> None:
         """Put the cursor on the row at ``index``: painted at once in the window, else when the row comes."""
-        index = max(0, min(self._total - 1, index))
-        row = self._row_at(index)
-        row_id = None if row is None else self._row_id(row)
-        moved = (index, row_id) != (self._cursor, self._cursor_id)
-        self._cursor, self._cursor_id = index, row_id
+        moved = self._held.move_to(index)
         self._reveal_cursor()
         self._paint()
         self._want()
-        if moved and row_id is not None:
-            self.post_message(self.CursorMoved(self, row_id, row))
+        if moved:
+            self._tell_cursor()
 
-    # --- the cursor follows its row ----------------------------------------------------------------------
-
-    def _place_cursor(self, window: Window) -> None:
-        """Find where the cursor's row is now; when it is gone, take the row in its place."""
-        wanted = self._cursor_id
-        if wanted is not None:
-            index = self._index_of(wanted)
-            if index is None and self._asked is not None and self._asked.follow == wanted:
-                index = window.followed
-                if index is None:
-                    wanted = None
-            elif index is None and self._holds_everything():
-                wanted = None
-            if index is not None:
-                self._cursor = index
-        if wanted is None:
-            self._cursor = max(0, min(self._total - 1, self._cursor))
-            row = self._row_at(self._cursor)
-            self._cursor_id = None if row is None else self._row_id(row)
-            if row is not None and self._cursor_id is not None:
-                self.post_message(self.CursorMoved(self, self._cursor_id, row))
-
-    def _index_of(self, row_id: str) -> int | None:
-        here = self._row_at(self._cursor)
-        if here is not None and self._row_id(here) == row_id:
-            return self._cursor
-        for offset, row in enumerate(self._rows):
-            if self._row_id(row) == row_id:
-                return self._start + offset
-        return None
-
-    def _holds_everything(self) -> bool:
-        return self._start == 0 and len(self._rows) >= self._total
-
-    def _row_at(self, index: int) -> Any | None:
-        offset = index - self._start
-        return self._rows[offset] if 0 <= offset < len(self._rows) else None
+    def _tell_cursor(self) -> None:
+        held = self._held
+        if held.cursor_id is not None and held.cursor_row is not None:
+            self.post_message(CursorMoved(self, held.cursor_id, held.cursor_row))
 
     # --- asking for rows ---------------------------------------------------------------------------------
 
@@ -398,9 +268,15 @@ class LiveTable(ScrollView, can_focus=True):
         if page <= 0 or self._asking:
             return
         wanted = self._wanted_now()
-        if self._asked is not None and wanted.wants_same(self._asked):
+        if wanted.asks_as(self._asked):
             return
-        if not self._covers(page // 2) or self._asked is None or self._asked.count < wanted.count:
+        first, margin = self.scroll_offset.y, page // 2
+        if (
+            self._asked is None
+            or self._asked.count < wanted.count
+            or self._held.cursor_is_lost
+            or not self._held.covers(first - margin, page + 2 * margin)
+        ):
             self._asking = True
             self.call_next(self._ask)
         elif wanted.follow != self._asked.follow:
@@ -411,24 +287,22 @@ class LiveTable(ScrollView, can_focus=True):
     def _ask(self) -> None:
         self._asking = False
         wanted = self._wanted_now()
-        if self._asked is None or not wanted.wants_same(self._asked):
+        if not wanted.asks_as(self._asked):
             self._asked = wanted
             self.post_message(wanted)
 
-    def _wanted_now(self) -> LiveTable.WindowWanted:
-        page = self._page
-        first = self.scroll_offset.y
-        start = max(0, first - page)
-        lost = self._cursor_id is not None and self.cursor_row is None
-        follow = self._cursor_id if lost or (first > 0 and self._is_visible(self._cursor)) else None
-        offset = self._cursor - start if follow is not None else 0
-        return self.WindowWanted(self, start, 3 * page, follow, max(0, min(3 * page - 1, offset)))
+    def _wanted_now(self) -> WindowWanted:
+        """Three pages around the first row in view.
 
-    def _covers(self, margin: int) -> bool:
-        first = self.scroll_offset.y
-        low = max(0, first - margin)
-        high = min(self._total, first + self._page + margin)
-        return self._known and self._start <= low and self._start + len(self._rows) >= high
+        At the top nothing is followed: new rows may come in above the cursor, most urgent first, and be seen.
+        """
+        held, page, first = self._held, self._page, self.scroll_offset.y
+        start = max(0, first - page)
+        follows = held.cursor_is_lost or (first > 0 and self._is_visible(held.cursor))
+        if not follows or held.cursor_id is None:
+            return WindowWanted(self, start, 3 * page)
+        offset = max(0, min(3 * page - 1, held.cursor - start))
+        return WindowWanted(self, start, 3 * page, held.cursor_id, offset)
 
     # --- scrolling ---------------------------------------------------------------------------------------
 
@@ -437,17 +311,14 @@ class LiveTable(ScrollView, can_focus=True):
         """Rows in view: the header takes one line."""
         return self.size.height - 1
 
-    def _set_total(self, total: int) -> None:
-        if total == self._total:
-            return
-        self._total = total
+    def _total_changed(self) -> None:
         # Assigning virtual_size would lay out the screen and repaint the whole table for each new row. No
         # scroll bar of Textual's depends on it here: it is enough to know it and to keep the offset in range.
-        self.set_reactive(Widget.virtual_size, Size(self.size.width, total + 1))
+        self.set_reactive(Widget.virtual_size, Size(self.size.width, self._held.total + 1))
         self._scroll_rows(self.scroll_offset.y)
 
     def _scroll_rows(self, first: int) -> None:
-        first = max(0, min(self._total - self._page, first))
+        first = max(0, min(self._held.total - self._page, first))
         if first != self.scroll_offset.y:
             self.scroll_to(y=first, animate=False, force=True)
 
@@ -456,10 +327,11 @@ class LiveTable(ScrollView, can_focus=True):
 
     def _reveal_cursor(self) -> None:
         first = self.scroll_offset.y
-        if self._cursor < first:
-            self._scroll_rows(self._cursor)
-        elif self._cursor >= first + self._page:
-            self._scroll_rows(self._cursor - self._page + 1)
+        cursor = self._held.cursor
+        if cursor < first:
+            self._scroll_rows(cursor)
+        elif cursor >= first + self._page:
+            self._scroll_rows(cursor - self._page + 1)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if round(old_value) != round(new_value):
@@ -469,17 +341,12 @@ class LiveTable(ScrollView, can_focus=True):
     # --- painting ----------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
         line = self._painted.get(y)
         if line is None:
             line = self._painted[y] = self._line(y)
-        strip = self._strips.get(line)
-        if strip is None:
-            if self._palette is None:
-                self._palette = palette_of(self.app)
-            strip = strip_of(line, self._placed, width, self._palette, self._now.ascii)
-            self._strips[line] = strip
-        return strip
+        if self._palette is None:
+            self._palette = palette_of(self.app)
+        return self._drawing.strip(line, self.size.width, self._palette)
 
     def _paint(self) -> None:
         """Refresh the cells whose look differs from what is painted."""
@@ -491,7 +358,7 @@ class LiveTable(ScrollView, can_focus=True):
             line = self._line(y)
             old = self._painted.get(y)
             if old is not None and old != line:
-                spans = changed_spans(old, line, self._placed, width)
+                spans = changed_spans(old, line, self._drawing.placed, width)
                 regions.extend(Region(x, y, span, 1) for x, span in spans)
             elif old is None:
                 regions.append(Region(0, y, width, 1))
@@ -500,69 +367,24 @@ class LiveTable(ScrollView, can_focus=True):
             self.refresh(*regions)
 
     def _line(self, y: int) -> Line:
+        drawing, held, first = self._drawing, self._held, self.scroll_offset.y
         if y == 0:
-            return self._header()
-        first = self.scroll_offset.y
+            return drawing.header()
         index = first + y - 1
-        in_thumb = y - 1 in thumb_lines(first, self._page, self._total)
-        bar = Cell(self._glyphs.thumb, "track") if in_thumb else Cell(self._glyphs.rail)
-        if index >= self._total:
-            return self._nothing(y, bar)
-        row = self._row_at(index)
+        bar = drawing.bar(y - 1, first, self._page, held.total)
+        if index >= held.total:
+            says = self._empty if held.known else self._waiting
+            return drawing.message(says if held.total == 0 and y == 2 else "", bar)
         look = Look.STALE if self._stale else Look.PLAIN
+        row = held.row_at(index)
         if row is None:
-            missing = Cell(self._glyphs.missing, "dim")
-            return Line(look, self._gutter(index == self._cursor, False), (missing,) * len(self._placed), bar)
-        row_id = self._row_id(row)
-        is_cursor = index == self._cursor and row_id == self._cursor_id
-        if is_cursor:
+            return drawing.missing(look | (Look.CURSOR if index == held.cursor else Look.PLAIN), bar)
+        row_id = held.row_id(row)
+        if index == held.cursor and row_id == held.cursor_id:
             look |= Look.CURSOR | (Look.FOCUSED if self.has_focus else Look.PLAIN)
-        marked = row_id in self._marks
-        if marked:
+        if row_id in self._marks:
             look |= Look.MARKED
-        return Line(look, self._gutter(is_cursor, marked), self._cells(row, row_id), bar)
-
-    def _gutter(self, is_cursor: bool, marked: bool) -> Cell:
-        if marked:
-            return Cell(self._glyphs.mark, "accent")
-        return Cell(self._glyphs.cursor, "accent" if self.has_focus else "track") if is_cursor else Cell(" ")
-
-    def _header(self) -> Line:
-        name, descending = self._sort
-        arrow = self._glyphs.down if descending else self._glyphs.up
-        cells = tuple(
-            Cell(
-                header_title(
-                    placed.column.title,
-                    placed.width,
-                    placed.column.align,
-                    arrow if placed.column.name == name else "",
-                    self._now.ascii,
-                ),
-                "strong" if placed.column.name == name else "title",
-            )
-            for placed in self._placed
-        )
-        hidden = len(self._placed) < len(self._columns) - self._skip
-        left = Cell(self._glyphs.more_left if self._skip else " ", "dim")
-        return Line(Look.PLAIN, left, cells, Cell(self._glyphs.more_right if hidden else " ", "dim"))
-
-    def _nothing(self, y: int, bar: Cell) -> Line:
-        text = (self._empty if self._known else self._waiting) if self._total == 0 and y == 2 else ""
-        return Line(Look.PLAIN, Cell(" "), (), bar, message=text)
-
-    def _cells(self, row: Any, row_id: str) -> tuple[Cell, ...]:
-        """The drawn cells of a row; drawn again only when the row or the time changed."""
-        drawn = self._drawn.get(row_id)
-        if drawn is not None and drawn[1] == self._now and (drawn[0] is row or drawn[0] == row):
-            return drawn[2]
-        try:
-            cells = tuple(placed.column.draw(row, self._now) for placed in self._placed)
-        except Exception as error:
-            self._report(error)
-            cells = (_FAILED_CELL,) * len(self._placed)
-        self._drawn[row_id] = (row, self._now, cells)
-        return cells
+        return drawing.row(row, row_id, look, bar)
 
     def _report(self, error: Exception) -> None:
         """Log and tell a drawing bug, once for as long as it stays the same."""
@@ -570,22 +392,19 @@ class LiveTable(ScrollView, can_focus=True):
         if text != self._draw_error:
             self._draw_error = text
             log.exception("drawing a row of %s failed", self.id or type(self).__name__, exc_info=error)
-            self.post_message(self.DrawFailed(self, text))
+            self.post_message(DrawFailed(text))
 
     # --- events ------------------------------------------------------------------------------------------
 
-    def _relayout(self) -> None:
-        width = max(0, self.size.width - 2)  # the gutter and the scroll bar
-        self._placed = place(self._columns, width, gap=2 if width >= 120 else 1, skip=self._skip)
-        self._drawn.clear()
-        self._strips.clear()
+    def _lay_out(self) -> None:
+        self._drawing.lay_out(self.size.width)
         self._painted.clear()
         self._paint()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._palette = None
-        self._strips.clear()
+        self._drawing.forget_styles()
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_all())
@@ -595,7 +414,7 @@ class LiveTable(ScrollView, can_focus=True):
         self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._relayout()
+        self._lay_out()
         self._scroll_rows(self.scroll_offset.y)
         self._want()
 
@@ -610,12 +429,11 @@ class LiveTable(ScrollView, can_focus=True):
         if offset is None:
             return
         if offset.y == 0:
-            for placed in self._placed:
-                if placed.x + 1 <= offset.x < placed.x + 1 + placed.width:
-                    self.post_message(self.SortWanted(self, placed.column.name))
+            if (column := self._drawing.column_at(offset.x)) is not None:
+                self.post_message(SortWanted(self, column.name))
             return
         index = self.scroll_offset.y + offset.y - 1
-        if index < self._total:
+        if index < self._held.total:
             self.move_to(index)
             if event.chain == 2:
                 self.action_open()
