@@ -23,6 +23,8 @@ from console.paths import config_path
 from console.toml_lines import Path as KeyPath
 from console.toml_lines import TomlLines, locate
 
+__all__ = ["ConfigError", "Loaded", "Problem", "check_file", "load", "parse", "read_text", "variables"]
+
 SYSTEM_FILE = Path("/etc/watchfloor/config.toml")
 DEFAULT = "default"
 MAX_FILE_BYTES = 1 << 20

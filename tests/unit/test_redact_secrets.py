@@ -188,7 +188,7 @@ def _clean_corpus() -> list[str]:
     "unit",
     [
         "a", "token", "token=", "--a-", "://a:", "key-", "eyJ", "sk-", "password ", "password='", "bearer ",
-        "-----BEGIN PRIVATE KEY-----", "\n", "token ", "2026-11-02T10:00:00Z agent builder-1 claimed work w17\n",
+        "-----BEGIN PRIVATE KEY-----", "\n", "token ", "2026-11-02T10:00:00Z builder-1 claimed work w17\n",
     ],
 )  # fmt: skip
 def test_time_is_linear_in_hostile_text(unit: str) -> None:
