@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from backends.agents.declared import DeclaredAgent, DiscoverPattern, Match
+from backends.agents.derive import derive, next_step
+from backends.agents.facts import Facts, ProbeReport
 from backends.agents.limits import Limits, Stall
+from backends.agents.roster import Changes, Roster
+from backends.agents.sessions import SessionReader
+from backends.agents.urgency import ATTENTION, urgency
 
-__all__ = ["DeclaredAgent", "DiscoverPattern", "Limits", "Match", "Stall"]
+__all__ = [
+    "ATTENTION",
+    "Changes",
+    "DeclaredAgent",
+    "DiscoverPattern",
+    "Facts",
+    "Limits",
+    "Match",
+    "ProbeReport",
+    "Roster",
+    "SessionReader",
+    "Stall",
+    "derive",
+    "next_step",
+    "urgency",
+]

@@ -50,12 +50,11 @@ def explain(facts: Facts, now: int) -> Explanation:
 
 def reach(facts: Facts, opinion: Opinion | None, now: int) -> Reach:
     """Can we hear from it, or from something that knows?"""
-    activity = opinion.activity if opinion else None
+    activity, cause = (opinion.activity, opinion.cause) if opinion else (None, None)
     if activity is Activity.CRASHED:
         return Reach.UNREACHABLE
     if activity is Activity.STOPPED:
-        never_ran = facts.registration is None and not facts.was_running and opinion is not None
-        return Reach.NEVER_SEEN if never_ran and opinion and opinion.cause == "not-running" else Reach.LIVE
+        return Reach.NEVER_SEEN if cause in ("not-running", "no-unit") else Reach.LIVE
     contact = facts.contact_at
     if contact is not None:
         if is_fresh(facts, now):
@@ -165,7 +164,11 @@ def _name(facts: Facts) -> str:
         return facts.registration.id
     if facts.declared is not None:
         return facts.declared.name
-    return facts.discovery.name if facts.discovery is not None else facts.id
+    if facts.discovery is None:
+        return facts.id
+    session = facts.session
+    place = (session.name or session.cwd.rstrip("/").rpartition("/")[2]) if session is not None else ""
+    return f"{facts.discovery.kind} {place}" if place else facts.discovery.name
 
 
 def _kind(facts: Facts) -> str:

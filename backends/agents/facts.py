@@ -89,7 +89,8 @@ class Facts:
     processes_stale: bool = False  # that was too long ago
     gone_at: int | None = None  # when its registered process was found missing
     was_running: bool = False  # this watch saw it run before
-    stopped_by: str | None = None  # an operator stopped it, and it has not run since
+    stopped_by: str | None = None  # an operator stopped it, and it has not run since ...
+    stopped_at: int = 0  # ... this instant
     leases: tuple[WorkItem, ...] = ()
     vram_bytes: int | None = None
     starts: tuple[int, ...] = ()  # recent restarts, oldest first

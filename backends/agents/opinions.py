@@ -69,10 +69,12 @@ def crash_loop(facts: Facts, now: int) -> Opinion | None:
 
 def stopped_by_operator(facts: Facts, now: int) -> Opinion | None:
     """An operator stopped it and nothing of it runs."""
-    if facts.stopped_by is None or facts.roots or (facts.probe and facts.probe.running):
+    if facts.stopped_by is None or facts.roots:
+        return None
+    if facts.probe and facts.probe.running and facts.probe.observed_at > facts.stopped_at:
         return None
     says = f"stopped by {facts.stopped_by}; no process of it runs"
-    return Opinion("operator", Activity.STOPPED, "operator", says, facts.processes_at or now)
+    return Opinion("operator", Activity.STOPPED, "operator", says, facts.stopped_at)
 
 
 def last_words(facts: Facts, now: int) -> Opinion | None:
