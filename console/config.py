@@ -64,7 +64,7 @@ class Watch(Section, frozen=True):
 class Console(Section, frozen=True):
     """The terminal console."""
 
-    theme: str = "dark"
+    theme: Literal["dark", "light", "ansi", "colour-blind"] = "dark"
     ascii: Literal["auto"] | bool = "auto"  # auto: when the locale is not UTF-8
     mouse: Literal["auto"] | bool = "auto"  # auto: off over SSH
     read_only: bool = False

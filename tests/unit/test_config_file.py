@@ -279,22 +279,15 @@ def test_set_value_keeps_comments_and_everything_else(files: Files) -> None:
 
 @pytest.mark.parametrize(
     "before",
-    [
-        "",
-        "console.theme = 'dark'",
-        "console = { theme = 'dark' }",
-        "console = {}",
-        "[console]",
-        "# only a comment",
-    ],
+    ["", "watch.socket = '/s'", "watch = { socket = '/s' }", "watch = {}", "[watch]", "# only a comment"],
 )
 def test_set_value_whatever_the_file_looks_like(files: Files, before: str) -> None:
     files.user.write_text(before)
-    set_value(files.user, "console.theme", 'a "quoted" one')
-    set_value(files.user, "console.read_only", True)
-    console = files.load().config.console
-    assert console.theme == 'a "quoted" one'
-    assert console.read_only is True
+    set_value(files.user, "watch.socket", '/a "quoted" one')
+    set_value(files.user, "watch.idle_factor", 2)
+    watch = files.load().config.watch
+    assert watch.socket == '/a "quoted" one'
+    assert watch.idle_factor == 2
 
 
 def test_set_value_makes_the_file_private_and_keeps_links(files: Files, tmp_path: Path) -> None:
