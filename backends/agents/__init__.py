@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.agents.declared import DeclaredAgent, DiscoverPattern, Match
+from backends.agents.declared_reader import DeclaredReader
 from backends.agents.derive import derive, next_step
 from backends.agents.facts import Facts, ProbeReport
 from backends.agents.limits import Limits, Stall
@@ -14,6 +15,7 @@ __all__ = [
     "ATTENTION",
     "Changes",
     "DeclaredAgent",
+    "DeclaredReader",
     "DiscoverPattern",
     "Facts",
     "Limits",
