@@ -16,6 +16,24 @@ Align = Literal["left", "right"]
 # Terminals disagree on long runs of combining characters; no honest cell holds more than a few per column.
 _MAX_CHARACTERS_PER_CELL = 8
 
+# Our own punctuation where only ASCII can be shown; what comes from outside and has no stand-in becomes "?".
+_ASCII = str.maketrans(
+    {
+        "…": "~",
+        "—": "-",
+        "–": "-",
+        "·": "|",
+        "×": "x",
+        "°": " ",
+        "→": ">",
+        "▲": "^",
+        "▼": "v",
+        "█": "#",
+        "↑": "^",
+    }
+    | {"↓": "v"}
+)
+
 
 class Now(NamedTuple):
     """What a drawing function may know besides its row."""
@@ -109,7 +127,7 @@ def fit(text: str, width: int, align: Align = "left", ascii_only: bool = False) 
         return ""
     text = clean(text, max(64, width * _MAX_CHARACTERS_PER_CELL))
     if ascii_only and not text.isascii():
-        text = text.replace("…", "...").replace("—", "-").encode("ascii", "replace").decode("ascii")
+        text = text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
     length = cell_len(text)
     if length == width:
         return text

@@ -79,6 +79,7 @@ class LiveTable(ScrollView, can_focus=True):
         self,
         columns: Sequence[Column],
         *,
+        view: str = "",
         empty: str = "nothing here",
         waiting: str = "waiting for the first reading",
         ascii_only: bool = False,
@@ -87,6 +88,7 @@ class LiveTable(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
+        self.view = view  # the table of the Picture whose rows it shows
         self._empty = empty
         self._waiting = waiting
         self._drawing = TableDrawing(columns, ascii_only, self._report)
