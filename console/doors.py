@@ -251,6 +251,11 @@ class Door(asyncio.Protocol):
         if stream is not None:
             stream.cancel()
 
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+
     def touch_table(self, table: str) -> None:
         """Rows of a table that the Picture does not hold have changed."""
         if self._views is not None:

@@ -7,7 +7,6 @@ a sort. What is counted are the rows in the order, so totals always agree with w
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Callable
 from functools import total_ordering
 from typing import Any
@@ -17,6 +16,7 @@ from backends.fields import FIELDS, Kind
 from backends.filter import Term, matcher, parse_filter
 from backends.model import Agent, Finding, Reach, Severity, Window
 from backends.picture import Table
+from console.tally import Tally
 
 #: Above this share of changed rows a fresh sort is cheaper than single moves.
 RESORT_SHARE = 8
@@ -126,8 +126,7 @@ class Order:
         self._clock = clock
         self._keys: list[tuple[Any, ...]] = []
         self._key_of: dict[str, tuple[Any, ...]] = {}
-        self._word_of: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
+        self._tally = Tally()
         self._changed: set[str] = set()
         self._filtered_at = 0
         self._by_time = any(_is_time(table.name, term) for term in self._terms)
@@ -155,7 +154,7 @@ class Order:
             start=start,
             rows=tuple(rows[key[-1]] for key in self._keys[start : start + count]),
             total=len(self._keys),
-            counts={word: number for word, number in self.counts.items() if number},
+            counts=dict(self._tally.counts),
             table_total=len(rows),
             followed=followed,
         )
@@ -188,8 +187,7 @@ class Order:
         self._key_of = {row.id: self._key(row) for row in rows}
         self._keys = sorted(self._key_of.values())
         if self._word is not None:
-            self._word_of = {row.id: self._word(row) for row in rows}
-            self.counts = Counter(self._word_of.values())
+            self._tally.reset({row.id: self._word(row) for row in rows})
 
     def _move(self, row_id: str) -> None:
         row = self.table.rows.get(row_id)
@@ -206,18 +204,7 @@ class Order:
                 insort(self._keys, now)
                 self._key_of[row_id] = now
         if self._word is not None:
-            self._count(row_id, None if row is None else self._word(row))
-
-    def _count(self, row_id: str, word: str | None) -> None:
-        before = self._word_of.get(row_id)
-        if before == word:
-            return
-        if before is not None:
-            self.counts[before] -= 1
-            del self._word_of[row_id]
-        if word is not None:
-            self.counts[word] += 1
-            self._word_of[row_id] = word
+            self._tally.set(row_id, None if row is None else self._word(row))
 
 
 def _is_time(table: str, term: Term) -> bool:

@@ -1,0 +1,5 @@
+"""``python -m console`` is ``watchfloor``."""
+
+from console.cli import main
+
+main()

@@ -1,0 +1,125 @@
+"""The client side of the socket: blocking for the CLI and scripts, a coroutine for the console."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from console.wire import (
+    PROTOCOL,
+    Frames,
+    FromWatch,
+    Hello,
+    Invoke,
+    Refused,
+    Reply,
+    ToWatch,
+    Welcome,
+    WireError,
+    decode_from_watch,
+    frame,
+)
+
+
+class WatchUnreachable(Exception):
+    """No watch answers on the socket; the message says what to do."""
+
+
+def door_actor() -> str:
+    """Who the client says it is; the watch adds the uid it sees."""
+    return os.environ.get("WATCHFLOOR_AGENT", "")
+
+
+class Connection:
+    """A blocking connection to a watch.
+
+    >>> with Connection(path, "socket") as watch:  # doctest: +SKIP
+    ...     reply = watch.invoke("claim", args={"agent": "builder-1"})
+    """
+
+    def __init__(self, path: Path, door: str, timeout_s: float = 30.0) -> None:
+        self._next_id = 1
+        self._frames = Frames()
+        self._ready: list[bytes] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout_s)
+        try:
+            self._socket.connect(os.fspath(path))
+            self.welcome = self._greet(door)
+        except (OSError, WireError) as error:
+            self._socket.close()
+            raise WatchUnreachable(f"no watch answers at {path} ({_why(error)})") from None
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _greet(self, door: str) -> Welcome:
+        self.send(Hello(PROTOCOL, door, door_actor()))
+        answer = self.receive()
+        if isinstance(answer, Refused):
+            raise WireError(answer.reason)
+        if not isinstance(answer, Welcome):
+            raise WireError("it did not greet")
+        return answer
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, message: ToWatch) -> None:
+        """Send one frame."""
+        self._socket.sendall(frame(message))
+
+    def receive(self) -> FromWatch:
+        """The next frame. Raises :class:`WatchUnreachable` when the watch has gone."""
+        while not self._ready:
+            try:
+                data = self._socket.recv(65536)
+            except TimeoutError:
+                raise WatchUnreachable("the watch does not answer; see `watchfloor doctor`") from None
+            except OSError as error:
+                raise WatchUnreachable(f"the connection to the watch broke ({_why(error)})") from None
+            if not data:
+                raise WatchUnreachable("the watch closed the connection")
+            self._ready = self._frames.feed(data)
+        return decode_from_watch(self._ready.pop(0))
+
+    def invoke(
+        self,
+        command: str,
+        targets: tuple[str, ...] = (),
+        args: dict[str, Any] | None = None,
+        *,
+        dry_run: bool = False,
+        plan_ids: tuple[str, ...] = (),
+        confirmed: str = "",
+        request_id: str = "",
+    ) -> Reply:
+        """Run a command and wait for its reply."""
+        id_ = self._next_id
+        self._next_id += 1
+        self.send(Invoke(id_, command, targets, args or {}, dry_run, plan_ids, confirmed, request_id))
+        while True:
+            message = self.receive()
+            if isinstance(message, Reply) and message.id == id_:
+                return message
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no socket"
+    if isinstance(error, ConnectionRefusedError):
+        return "the socket is left over from a watch that died"
+    if isinstance(error, PermissionError):
+        return "it belongs to another user"
+    return str(error) or type(error).__name__
