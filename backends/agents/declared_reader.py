@@ -133,7 +133,7 @@ class DeclaredReader:
         return found
 
     def _with_listener(self, agent: DeclaredAgent, answer: Found, processes: Mapping[int, Process]) -> Found:
-        """Add the process that listens, where the kernel lets us see it. Looked for when the port opens, then remembered."""
+        """Add the process that listens, where the kernel shows it. Looked for when the port opens."""
         assert agent.match.port is not None
         pid = self._listeners.get(agent.name, 0)
         if agent.name not in self._listeners or (pid is not None and pid not in processes):

@@ -230,6 +230,10 @@ class Roster:
         history = self._history.get(id_)
         return tuple(history.rss) if history is not None else ()
 
+    def rss_trends(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """:meth:`rss_trend` of every agent whose processes are seen on this machine."""
+        return {id_: self.rss_trend(id_) for id_, seen in self._local.items() if seen.tree}
+
     @property
     def owners(self) -> Mapping[int, str]:
         """Agent id by pid, for the processes of this machine."""
