@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -23,14 +24,8 @@ GRACE_S = 0.25  # for a probe that still listens, at the end
 def probe_arguments(library: str | None, root: str, interval_s: float, processes: bool) -> list[str]:
     """The argument list that starts the probe. No site, no user folder, not the working folder: it stays
     small and nothing lying around can stand in for a module."""
-    arguments = [sys.executable, "-S", "-P", "-m", "backends.gpu.probe", "--interval", str(interval_s)]
-    if not processes:
-        arguments.append("--no-processes")
-    if library:
-        arguments += ["--library", library]
-    if root != "/":
-        arguments += ["--root", root]
-    return arguments
+    options = {"interval_s": interval_s, "processes": processes, "library": library, "root": root}
+    return [sys.executable, "-S", "-P", "-m", "backends.gpu.probe", json.dumps(options)]
 
 
 def search_path() -> str:

@@ -90,10 +90,12 @@ class GpuReader:
         """The newest frame; waits for one at most until the next deadline."""
         if self._probe is None and not await self._start():
             return self._reading()
+        for _ in range(2):  # after a stall of this process the pipe holds what it missed: no silence, then
+            await asyncio.sleep(0)
         while self._probe is not None:
             self._news.clear()
             if self._frame is not None:
-                self._take_frame(self._frame)
+                await self._take_frame(self._frame)
                 break
             if self._ended:
                 await self._bury()
@@ -216,16 +218,16 @@ class GpuReader:
 
     # --- what it said ----------------------------------------------------------------------------------
 
-    def _take_frame(self, frame: Frame) -> None:
+    async def _take_frame(self, frame: Frame) -> None:
         now_at = self._clock.now_ms()
         self._frame = None
         self._told_stale = False
         rows = self._rows.take(frame, self._driver, now_at)
         self._cost_ms = None if frame.driver_us is None else frame.driver_us / 1000
         self._succeed(words.Words("ok", "") if rows else words.NO_GPUS)
-        self._reopen_for(frame)
+        await self._reopen_for(frame)
 
-    def _reopen_for(self, frame: Frame) -> None:
+    async def _reopen_for(self, frame: Frame) -> None:
         """A lost GPU can only come back to a driver that was opened anew: replace the probe once a minute."""
         now_ms = self._clock.monotonic_ms()
         if not any_gone(frame.gpus):
@@ -235,8 +237,10 @@ class GpuReader:
         elif now_ms - self._gone_since_ms >= RETRY_MS and self._probe is not None:
             self._gone_since_ms = now_ms
             self._retry_ms = now_ms
-            self._probe.abandon()
-            self._probe, self._abandoned = None, self._probe
+            probe, self._probe = self._probe, None
+            await probe.stop()
+            if probe.exit_code() is None:
+                self._abandoned = probe
 
     def _take_trouble(self, trouble: Trouble) -> None:
         status = words.trouble(

@@ -1,8 +1,13 @@
-"""The probe's main loop: open the driver, then a frame at each beat until told to stop."""
+"""The probe's main loop: open the driver, then a frame at each beat until told to stop.
+
+    python -m backends.gpu.probe '{"interval_s": 1.0, "processes": true, "library": null, "root": "/"}'
+
+Options are one JSON object, all of them optional: what a command may set, the library file to load, and where
+``/proc`` and ``/sys`` are.
+"""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -118,22 +123,19 @@ def _answer(nvml: Any, call: Callable[[], Any]) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="python -m backends.gpu.probe")
-    options.add_argument("--interval", type=float, default=1.0, metavar="SECONDS")
-    options.add_argument("--no-processes", action="store_true")
-    options.add_argument("--library", default=os.environ.get(LIBRARY_VARIABLE) or None)
-    options.add_argument("--root", default="/", help="where /proc and /sys are")
-    given = options.parse_args()
-
+    options: Command = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    library = options.get("library") or os.environ.get(LIBRARY_VARIABLE)
     lines = Lines(sys.stdout.fileno())
     inbox: SimpleQueue[Command] = SimpleQueue()
     threading.Thread(target=read_commands, args=(sys.stdin.fileno(), inbox), daemon=True).start()
     try:
-        machine = open_machine(given.library, given.root, lines)
+        machine = open_machine(library, options.get("root", "/"), lines)
     except Trouble as trouble:
         lines.write("trouble", why=trouble.why, **trouble.details)
         return 0
-    run(Beat(given.interval, not given.no_processes), inbox, machine, lines)
+    beat = Beat(1.0, True)
+    beat.obey(options)
+    run(beat, inbox, machine, lines)
     return 0
 
 

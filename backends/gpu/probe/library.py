@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import re
+import sys
+from types import ModuleType
 from typing import Any
 
 SONAME = "libnvidia-ml.so.1"
@@ -56,13 +59,28 @@ def bind(library: ctypes.CDLL) -> Any:
     Raises :class:`Trouble` ``no-binding`` or ``wrong-binding``.
     """
     try:
-        import pynvml
+        pynvml = _import_binding()
     except ImportError as error:
         raise Trouble("no-binding", detail=str(error)) from None
     if not all(hasattr(pynvml, name) for name in _BINDING_HAS):
         raise Trouble("wrong-binding", path=getattr(pynvml, "__file__", None))
     pynvml.nvmlLib = library  # the binding would look for the soname alone
     return pynvml
+
+
+def _import_binding() -> Any:
+    """Import ``pynvml`` without ``ctypes.util``, which it names and never uses.
+
+    That module drags in subprocess, shutil and tempfile: 2 MB of a process that has 12.
+    """
+    stand_in = ModuleType("ctypes.util")
+    stand_in.find_library = None  # type: ignore[attr-defined]
+    borrowed = sys.modules.setdefault("ctypes.util", stand_in) is stand_in
+    try:
+        return importlib.import_module("pynvml")
+    finally:
+        if borrowed:
+            del sys.modules["ctypes.util"]
 
 
 def initialise(nvml: Any, root: str) -> None:

@@ -68,7 +68,7 @@ class PciPower:
 def sysfs_address(bus_id: str) -> str:
     """NVML's ``00000000:0A:00.0`` as sysfs spells it: ``0000:0a:00.0``."""
     domain, _, rest = bus_id.lower().partition(":")
-    return f"{domain[-4:].rjust(4, '0')}:{rest}"
+    return f"{domain.lstrip('0').rjust(4, '0')}:{rest}"
 
 
 def scrambles_pids(driver: str) -> bool:
