@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.errors import Conflict, Invalid, NotFound
 from backends.coordination.journal import Journal, Row, item_of
 from backends.coordination.nouns import Caller, NewWork
@@ -53,7 +53,7 @@ def checked_lease(lease_ms: int | None) -> int | None:
 
 
 def checked_work(new: NewWork) -> NewWork:
-    """``new`` with its texts cleaned, or :class:`Invalid`. Needs no store: callers check before they queue."""
+    """``new`` with its texts cleaned, or :class:`Invalid`. Callers check before they queue."""
     if not 0 <= new.priority <= 9:
         raise Invalid(f"priority {new.priority} is not between 0 and 9 (9 is the most urgent)")
     if new.max_attempts is not None and not 1 <= new.max_attempts <= 1000:
@@ -89,7 +89,7 @@ def add(journal: Journal, works: Sequence[NewWork], by: Caller) -> list[WorkItem
 
 def _add_one(journal: Journal, new: NewWork, by: Caller) -> WorkItem:
     if new.unique_key is not None:
-        twin = journal.row(schema.ITEM_BY_UNIQUE_KEY, new.queue, new.unique_key)
+        twin = journal.row(statements.ITEM_BY_UNIQUE_KEY, new.queue, new.unique_key)
         if twin is not None:
             return item_of(twin)
     parents = [_parent(journal, parent, new) for parent in new.depends_on]
@@ -105,10 +105,10 @@ def _add_one(journal: Journal, new: NewWork, by: Caller) -> WorkItem:
         new.max_attempts or MAX_ATTEMPTS, 1, None, lease_ms, None, None, None, None, None, new.run_at, None,
         None, len(waiting_for), 0, new.unique_key, None, None, new.payload, None, by.actor, num,
     )  # fmt: skip
-    journal.sql.execute(schema.ADD_ITEM, (*row, lease_ms, rank))
+    journal.sql.execute(statements.ADD_ITEM, (*row, lease_ms, rank))
     for parent in parents:
         done = parent[4] == WorkState.SUCCEEDED
-        journal.sql.execute(schema.ADD_EDGE, (num, parent[-1], int(done)))
+        journal.sql.execute(statements.ADD_EDGE, (num, parent[-1], int(done)))
     wait_for(journal, waiting_for)
     return journal.moved("work.added", None, row)
 
@@ -116,13 +116,13 @@ def _add_one(journal: Journal, new: NewWork, by: Caller) -> WorkItem:
 def wait_for(journal: Journal, parents: Sequence[int], change: int = 1) -> None:
     """One blocked item more (or less) waits for each of ``parents``."""
     for parent in parents:
-        row = journal.row(schema.COUNT_WAITING, change, parent)
+        row = journal.row(statements.COUNT_WAITING, change, parent)
         assert row is not None  # foreign keys keep parents
         journal.touched(row)
 
 
 def _parent(journal: Journal, parent_id: str, new: NewWork) -> Row:
-    row = journal.row(schema.ITEM_BY_ID, parent_id)
+    row = journal.row(statements.ITEM_BY_ID, parent_id)
     if row is None:
         raise NotFound(
             f"'{new.title}' depends on {clean(parent_id, 60)}, which does not exist; add that first"
@@ -133,11 +133,11 @@ def _parent(journal: Journal, parent_id: str, new: NewWork) -> Row:
 def _name(journal: Journal, wanted: str | None) -> tuple[int, str]:
     journal.last_item += 1
     if wanted is not None:
-        twin = journal.row(schema.ITEM_BY_ID, wanted)
+        twin = journal.row(statements.ITEM_BY_ID, wanted)
         if twin is not None:
             raise Conflict(f"work item {wanted} exists already ({twin[4]}); choose another id")
         return journal.last_item, wanted
-    while journal.row(schema.ITEM_BY_ID, f"w{journal.last_item}") is not None:
+    while journal.row(statements.ITEM_BY_ID, f"w{journal.last_item}") is not None:
         journal.last_item += 1
     return journal.last_item, f"w{journal.last_item}"
 
@@ -145,6 +145,6 @@ def _name(journal: Journal, wanted: str | None) -> tuple[int, str]:
 def _open_lane(journal: Journal, queue: str, kind: str) -> None:
     lane = (queue, kind)
     if lane not in journal.lanes:
-        journal.sql.execute(schema.ADD_LANE, lane)
+        journal.sql.execute(statements.ADD_LANE, lane)
         journal.lanes.add(lane)
         journal.on_rewind(lambda: journal.lanes.discard(lane))

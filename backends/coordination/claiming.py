@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from heapq import nsmallest
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.adding import checked_id, checked_lease
 from backends.coordination.errors import Conflict, Frozen, Invalid, NotFound
 from backends.coordination.holding import let_go
@@ -56,13 +56,13 @@ def claim(
     elif kinds or queues:
         picked = _pick_from_lanes(journal, limit, kinds, queues)
     else:
-        picked = journal.sql.execute(schema.PICK, (limit,)).fetchall()
+        picked = journal.sql.execute(statements.PICK, (limit,)).fetchall()
     leases = _lease(journal, picked, holder, lease_ms) if picked else []
     if leases:
         target = " ".join(lease.item.id for lease in leases)
         args = {"fence": leases[0].fence, "holder": holder, "limit": limit}
         journal.audit(by, "claim", target, args, "ready", "leased")
-    remember(journal, by, "claim", leases)
+        remember(journal, by, "claim", leases)
     return leases
 
 
@@ -82,10 +82,10 @@ def move_due(journal: Journal) -> Swept:
     if journal.estop is not None:
         return Swept()
     now = journal.now_ms
-    due = journal.sql.execute(schema.DUE, (now, now, _DUE_BATCH)).fetchall()
+    due = journal.sql.execute(statements.DUE, (now, now, _DUE_BATCH)).fetchall()
     promoted = 0
     for (num,) in due:
-        row = journal.row(schema.ITEM_BY_NUM, num)
+        row = journal.row(statements.ITEM_BY_NUM, num)
         assert row is not None
         item = item_of(row)
         if item.state is WorkState.LEASED:
@@ -98,8 +98,8 @@ def move_due(journal: Journal) -> Swept:
 
 def sweep(journal: Journal) -> Swept:
     """:func:`move_due`, and forget replies and events nobody will ask for any more."""
-    journal.sql.execute(schema.DROP_REQUESTS, (journal.now_ms,))
-    journal.sql.execute(schema.DROP_EVENTS, (journal.last_event - schema.EVENTS_KEPT,))
+    journal.sql.execute(statements.DROP_REQUESTS, (journal.now_ms,))
+    journal.sql.execute(statements.DROP_EVENTS, (journal.last_event - statements.EVENTS_KEPT,))
     return move_due(journal)
 
 
@@ -121,13 +121,13 @@ def _expire(journal: Journal, item: WorkItem) -> None:
 
 def _promote(journal: Journal, item: WorkItem, num: int) -> None:
     rank = waiting_rank(WorkState.READY, item.priority, None, journal.now_ms)
-    row = journal.row(schema.MOVE, "ready", rank, None, None, item.reason, num)
+    row = journal.row(statements.MOVE, "ready", rank, None, None, item.reason, num)
     assert row is not None
     journal.moved("work.ready", WorkState.SCHEDULED, row)
 
 
 def _named(journal: Journal, item_id: str) -> Row:
-    row = journal.row(schema.ITEM_BY_ID, item_id)
+    row = journal.row(statements.ITEM_BY_ID, item_id)
     if row is None:
         raise NotFound(f"no work item {clean(item_id, 60)}; list-work shows what there is")
     item = item_of(row)
@@ -145,7 +145,7 @@ def _pick_from_lanes(
     heads: list[Row] = []
     for queue, kind in journal.lanes:
         if (not queues or queue in queues) and (not kinds or kind in kinds):
-            heads += journal.sql.execute(schema.PICK_FROM, (queue, kind, limit))
+            heads += journal.sql.execute(statements.PICK_FROM_LANE, (queue, kind, limit))
     return [row[:3] for row in nsmallest(limit, heads, key=lambda row: (row[3], row[0]))]
 
 
@@ -157,10 +157,10 @@ def _lease(journal: Journal, picked: list[Row], holder: str, lease_ms: int | Non
         for i, (num, number, generation) in enumerate(picked)
     ]
     if len(attempts) == 1:
-        journal.sql.execute(schema.ADD_ATTEMPT, attempts[0])
+        journal.sql.execute(statements.ADD_ATTEMPT, attempts[0])
     else:
-        journal.sql.executemany(schema.ADD_ATTEMPT, attempts)
-    rows = journal.sql.execute(schema.LEASE, (now, lease_ms, now, lease_ms, now, now, first)).fetchall()
+        journal.sql.executemany(statements.ADD_ATTEMPT, attempts)
+    rows = journal.sql.execute(statements.LEASE, (now, lease_ms, now, now, lease_ms, now, first)).fetchall()
     rows.sort(key=lambda row: row[8])  # by fence: the order they were picked in
     return [_leased(journal, row) for row in rows]
 

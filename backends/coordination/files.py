@@ -10,7 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from backends.coordination import schema
+from backends.coordination import schema, statements
 from backends.coordination.errors import (
     Corrupt,
     DiskFull,
@@ -202,6 +202,6 @@ def _create(path: Path) -> None:
 
 def _probe_writable(connection: sqlite3.Connection) -> None:
     """Find out now, not at the first claim, that nothing can be written."""
-    connection.execute(schema.BEGIN)
+    connection.execute(statements.BEGIN)
     connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
-    connection.execute(schema.COMMIT)
+    connection.execute(statements.COMMIT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.errors import Invalid, LeaseLost, NotFound, StoreError
 from backends.coordination.journal import Journal, Row, item_of
 from backends.coordination.nouns import Caller
@@ -20,9 +20,9 @@ from backends.text import clean
 
 
 def extend(journal: Journal, item_id: str, fence: int | None, holder: str | None = None) -> WorkItem:
-    """A sign of life: the lease starts anew. The reply's ``cancel_requested_at`` asks the holder to let go."""
+    """A sign of life: the lease starts anew. ``cancel_requested_at`` of the reply asks to let go."""
     fence = live_fence(journal, item_id, fence, holder)
-    row = journal.row(schema.EXTEND, journal.now_ms, journal.now_ms, item_id, fence)
+    row = journal.row(statements.EXTEND, journal.now_ms, journal.now_ms, item_id, fence)
     if row is None:
         raise lost(journal, item_id)
     return journal.touched(row)
@@ -40,7 +40,7 @@ def progress(
     """How far the work is; counts as a sign of life. ``None`` leaves a value as it was."""
     fence = live_fence(journal, item_id, fence, holder)
     now = journal.now_ms
-    row = journal.row(schema.PROGRESS, now, now, now, pct, note, item_id, fence)
+    row = journal.row(statements.PROGRESS, now, now, now, pct, note, item_id, fence)
     if row is None:
         raise lost(journal, item_id)
     args = {"fence": fence, "pct": "" if pct is None else f"{pct:g}", "note": note or ""}
@@ -135,7 +135,7 @@ def release(
 
 def requeue_holder(journal: Journal, holder: str, by: Caller) -> list[WorkItem]:
     """Take everything ``holder`` holds back into the queue; its old fences are worth nothing from now on."""
-    rows = journal.sql.execute(schema.HELD_BY, (holder,)).fetchall()
+    rows = journal.sql.execute(statements.HELD_BY, (holder,)).fetchall()
     items = [give_back(journal, item_of(row), "requeued") for row in rows]
     ids = " ".join(item.id for item in items)
     journal.audit(by, "requeue", holder, {"items": ids}, f"{len(items)} leased", "0 leased")
@@ -169,7 +169,7 @@ def let_go(
     if state is WorkState.SCHEDULED and waiting_state(0, run_at, now) is WorkState.READY:
         state, run_at = WorkState.READY, None  # the pause drawn was nothing
     row = journal.row(
-        schema.LET_GO,
+        statements.LET_GO,
         state.value,
         waiting_rank(state, item.priority, run_at, now) if waits else -now,
         item.attempt if attempt is None else attempt,
@@ -181,26 +181,26 @@ def let_go(
         item.fence,
     )
     assert row is not None  # the caller read it in this transaction
-    journal.sql.execute(schema.END_ATTEMPT, (now, outcome, error, item.fence))
+    journal.sql.execute(statements.END_ATTEMPT, (now, outcome, error, item.fence))
     body: dict[str, Any] = {"holder": item.holder, "fence": item.fence, "reason": reason}
     return journal.moved(topic, WorkState.LEASED, row, body, severity)
 
 
 def held(journal: Journal, item_id: str, fence: int) -> WorkItem:
     """The item, if ``fence`` is its live one."""
-    row = journal.row(schema.ITEM_BY_ID, item_id)
+    row = journal.row(statements.ITEM_BY_ID, item_id)
     if row is None or row[4] != "leased" or row[8] != fence:
         raise lost(journal, item_id)
     return item_of(row)
 
 
 def live_fence(journal: Journal, item_id: str, fence: int | None, holder: str | None) -> int:
-    """The fence a write must match: the one given, or that of ``holder``'s lease if it is the one in force."""
+    """The fence a write must match: the one given, or that of ``holder``'s lease while in force."""
     if fence is not None:
         return fence
     if holder is None:
         raise Invalid(f"name the fence or the holder of {clean(item_id, 60)}")
-    row = journal.row(schema.ITEM_BY_ID, item_id)
+    row = journal.row(statements.ITEM_BY_ID, item_id)
     if row is None or row[4] != "leased" or row[7] != holder:
         raise lost(journal, item_id)
     found: int = row[8]
@@ -209,7 +209,7 @@ def live_fence(journal: Journal, item_id: str, fence: int | None, holder: str | 
 
 def lost(journal: Journal, item_id: str) -> StoreError:
     """Why a write with a fence matched no row."""
-    row = journal.row(schema.ITEM_BY_ID, item_id)
+    row = journal.row(statements.ITEM_BY_ID, item_id)
     if row is None:
         return NotFound(f"no work item {clean(item_id, 60)}; list-work shows what there is")
     return LeaseLost(item_id, row[8], row[4])
@@ -218,18 +218,18 @@ def lost(journal: Journal, item_id: str) -> StoreError:
 def _complete(journal: Journal, item_id: str, fence: int, result: str | None) -> tuple[WorkItem, bool]:
     """The completed item, and whether this call did it."""
     now = journal.now_ms
-    row = journal.row(schema.COMPLETE, -now, now, result, item_id, fence)
+    row = journal.row(statements.COMPLETE, -now, now, result, item_id, fence)
     if row is None:
         return _completed_before(journal, item_id, fence), False
-    journal.sql.execute(schema.END_ATTEMPT, (now, "succeeded", None, fence))
+    journal.sql.execute(statements.END_ATTEMPT, (now, "succeeded", None, fence))
     if row[23]:  # unblocks
         row = _free_children(journal, row)
     return journal.moved("work.succeeded", WorkState.LEASED, row, {"fence": fence}), True
 
 
 def _completed_before(journal: Journal, item_id: str, fence: int) -> WorkItem:
-    attempt = journal.row(schema.ATTEMPT_OUTCOME, fence, item_id)
-    row = journal.row(schema.ITEM_BY_ID, item_id)
+    attempt = journal.row(statements.ATTEMPT_OUTCOME, fence, item_id)
+    row = journal.row(statements.ITEM_BY_ID, item_id)
     if row is not None and attempt is not None:
         item = item_of(row)
         if item.state is WorkState.SUCCEEDED and attempt == ("succeeded", item.generation):
@@ -242,15 +242,15 @@ def _free_children(journal: Journal, parent: Row) -> Row:
     none.
     """
     num, now = parent[-1], journal.now_ms
-    for row in journal.sql.execute(schema.COUNT_DOWN_CHILDREN, (num,)).fetchall():
+    for row in journal.sql.execute(statements.COUNT_DOWN_CHILDREN, (num,)).fetchall():
         journal.touched(row)
-    for child, priority, run_at in journal.sql.execute(schema.FREED_CHILDREN, (num,)).fetchall():
+    for child, priority, run_at in journal.sql.execute(statements.FREED_CHILDREN, (num,)).fetchall():
         state = waiting_state(0, run_at, now)
         rank = waiting_rank(state, priority, run_at, now)
-        row = journal.row(schema.FREE, state.value, rank, child)
+        row = journal.row(statements.FREE, state.value, rank, child)
         assert row is not None
         journal.moved("work.ready", WorkState.BLOCKED, row)
-    journal.sql.execute(schema.SATISFY_EDGES, (num,))
-    cleared = journal.row(schema.CLEAR_UNBLOCKS, num)
+    journal.sql.execute(statements.SATISFY_EDGES, (num,))
+    cleared = journal.row(statements.CLEAR_UNBLOCKS, num)
     assert cleared is not None
     return cleared

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from backends.audit import GENESIS, AuditDraft, canonical, link
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.errors import Conflict
 from backends.coordination.nouns import Caller, EmergencyStop
 from backends.coordination.states import STATES
@@ -85,11 +85,11 @@ class Journal:
         head = connection.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
         self.audit_seq: int = head[0] if head else 0
         self.audit_hash: str = head[1] if head else GENESIS
-        self.lanes: set[tuple[str, str]] = set(connection.execute(schema.ALL_LANES))
+        self.lanes: set[tuple[str, str]] = set(connection.execute(statements.ALL_LANES))
         self.draining: set[str] = {
             row[0] for row in connection.execute("SELECT id FROM agent WHERE draining = 1")
         }
-        stop = connection.execute(schema.GET_ESTOP).fetchone()
+        stop = connection.execute(statements.GET_ESTOP).fetchone()
         self.estop: EmergencyStop | None = EmergencyStop(*stop) if stop else None
 
     # --- rows ------------------------------------------------------------------------------------
@@ -133,9 +133,9 @@ class Journal:
         fresh = self.changes.events[self._events_written :]
         rows = [(e.seq, e.at, e.topic, e.subject, e.severity.value, e.body) for e in fresh]
         if len(rows) == 1:
-            self.sql.execute(schema.ADD_EVENT, rows[0])
+            self.sql.execute(statements.ADD_EVENT, rows[0])
         elif rows:
-            self.sql.executemany(schema.ADD_EVENT, rows)
+            self.sql.executemany(statements.ADD_EVENT, rows)
         self._events_written += len(fresh)
 
     def on_rewind(self, undo: Callable[[], object]) -> None:
@@ -175,7 +175,7 @@ class Journal:
         """Link a record to the chain's head."""
         r = link(self.audit_seq + 1, self.audit_hash, draft)
         self.sql.execute(
-            schema.ADD_AUDIT,
+            statements.ADD_AUDIT,
             (
                 r.seq,
                 r.at_us,

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.errors import NotFound
 from backends.coordination.journal import Changes, item_of
 from backends.coordination.nouns import Beat, BeatReply, Commit, EmergencyStop
 from backends.coordination.registrations import registration_of
-from backends.coordination.states import STATES
+from backends.coordination.states import SHELVES
 from backends.model import Registration, WorkItem, WorkState
 from backends.text import clean, clean_optional
 
@@ -26,16 +26,16 @@ class Mirror:
     """See the module."""
 
     def __init__(self, connection: sqlite3.Connection, estop: EmergencyStop | None) -> None:
-        counts = {STATES[state]: n for state, n in connection.execute(schema.COUNT_BY_STATE)}
+        counts = {SHELVES[shelf]: n for shelf, n in connection.execute(statements.COUNT_BY_SHELF)}
         self.counts: Counter[WorkState] = Counter(counts)
         self.agents: dict[str, Registration] = {}
         self.estop = estop
         self._leased: dict[str, WorkItem] = {}
         self._by_holder: dict[str, dict[str, WorkItem]] = {}
         self._unsaved: set[str] = set()
-        for row in connection.execute(schema.ALL_LEASED):
+        for row in connection.execute(statements.ALL_LEASED):
             self._put_item(item_of(row))
-        for row in connection.execute(schema.ALL_AGENTS):
+        for row in connection.execute(statements.ALL_AGENTS):
             agent = registration_of(row)
             self.agents[agent.id] = agent
 

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from backends.audit import Broken, verify
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.checkpoints import read_checkpoints
 from backends.coordination.errors import NotFound
 from backends.coordination.filtering import compile_text
@@ -24,23 +24,24 @@ SELECT coalesce(reason, ''), substr(last_error, 1, instr(last_error || char(10),
 FROM item WHERE shelf = 0 GROUP BY 1, 2 ORDER BY 3 DESC, 4 LIMIT ?
 """
 ATTEMPTS = """
-SELECT attempt.id, item.id, number, attempt.generation, attempt.holder, attempt.claimed_at, ended_at, outcome, error
+SELECT attempt.id, item.id, number, attempt.generation, attempt.holder, attempt.claimed_at,
+    ended_at, outcome, error
 FROM attempt JOIN item ON item.num = attempt.item WHERE item.id = ? ORDER BY attempt.id
 """
 OLDEST_READY = (
     f"SELECT min(at) FROM (SELECT rank + priority * {AGING_MS} AS at FROM item WHERE shelf = 2"
     f" ORDER BY rank, num LIMIT {_OLDEST_AMONG})"
 )
-PARENTS = (
-    f"SELECT {schema.ITEM_COLUMNS}, num FROM item WHERE num IN (SELECT parent FROM edge WHERE child ="
-    " (SELECT num FROM item WHERE id = ?)) ORDER BY num"
-)
+PARENTS = f"""
+SELECT {statements.ITEM_COLUMNS}, num FROM item
+WHERE num IN (SELECT parent FROM edge WHERE child = (SELECT num FROM item WHERE id = ?)) ORDER BY num
+"""
 EVENTS_SINCE = "SELECT seq, at, topic, subject, severity, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
 
 
 def item(sql: sqlite3.Connection, item_id: str) -> WorkItem:
     """One item, or :class:`NotFound`."""
-    row = sql.execute(schema.ITEM_BY_ID, (item_id,)).fetchone()
+    row = sql.execute(statements.ITEM_BY_ID, (item_id,)).fetchone()
     if row is None:
         raise NotFound(f"no work item {clean(item_id, 60)}; list-work shows what there is")
     return item_of(row)
@@ -89,7 +90,7 @@ def audit_records(sql: sqlite3.Connection, limit: int, filter_text: str, now_ms:
     """The newest ``limit`` records that match, newest first."""
     condition, params = compile_text("audit", filter_text, now_ms)
     where = f" WHERE {condition}" if condition else ""
-    query = f"SELECT {schema.AUDIT_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT ?"
+    query = f"SELECT {statements.AUDIT_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT ?"
     return [AuditRecord(*row) for row in sql.execute(query, (*params, limit))]
 
 
@@ -97,7 +98,7 @@ def verify_audit(sql: sqlite3.Connection, checkpoints: Path) -> AuditState:
     """Check the whole chain against its checkpoints."""
     marks, unreadable = read_checkpoints(checkpoints)  # before the snapshot: never ahead of it
     count: int = sql.execute("SELECT count(*) FROM audit").fetchone()[0]
-    rows = sql.execute(f"SELECT {schema.AUDIT_COLUMNS} FROM audit ORDER BY seq")
+    rows = sql.execute(f"SELECT {statements.AUDIT_COLUMNS} FROM audit ORDER BY seq")
     broken = verify((AuditRecord(*row) for row in rows), marks)
     if broken is None and unreadable is not None:
         broken = Broken(unreadable.seq, unreadable.reason)

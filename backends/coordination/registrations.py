@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.adding import checked_id
 from backends.coordination.errors import Conflict, Invalid, NotFound
 from backends.coordination.journal import AgentChange, Journal, Row
@@ -50,7 +50,7 @@ def register(journal: Journal, new: Registration, by: Caller) -> Registration:
     """Join, or join again: the incarnation grows, an order to drain stays in force, old answers are
     dropped.
     """
-    known = journal.row(schema.AGENT, new.id)
+    known = journal.row(statements.AGENT, new.id)
     now = journal.now_ms
     agent = replace(
         new,
@@ -62,7 +62,8 @@ def register(journal: Journal, new: Registration, by: Caller) -> Registration:
     )
     values: list[Any] = [getattr(agent, name) for name in Registration.__struct_fields__]
     values[5] = msgspec.json.encode(agent.capabilities).decode()
-    journal.sql.execute(schema.PUT_AGENT, values)
+    journal.sql.execute(statements.DROP_AGENT, (agent.id,))
+    journal.sql.execute(statements.ADD_AGENT, values)
     journal.changes.agents.append(AgentChange(agent.id, agent))
     journal.event("agent.joined", agent.id, {"incarnation": agent.incarnation})
     before = f"incarnation {known[0]}" if known else ""
@@ -75,7 +76,7 @@ def register(journal: Journal, new: Registration, by: Caller) -> Registration:
 def deregister(journal: Journal, agent_id: str, by: Caller) -> None:
     """Forget an agent. What it holds stays leased until the lease runs out or is requeued."""
     known = _known(journal, agent_id)
-    journal.sql.execute(schema.DROP_AGENT, (agent_id,))
+    journal.sql.execute(statements.DROP_AGENT, (agent_id,))
     _note_draining(journal, agent_id, False)
     journal.changes.agents.append(AgentChange(agent_id))
     journal.event("agent.left", agent_id)
@@ -85,7 +86,7 @@ def deregister(journal: Journal, agent_id: str, by: Caller) -> None:
 def set_draining(journal: Journal, agent_id: str, draining: bool, by: Caller) -> None:
     """Ask an agent to finish what it holds and claim nothing new; or take that back."""
     before = bool(_known(journal, agent_id)[1])
-    journal.sql.execute(schema.SET_DRAINING, (int(draining), agent_id))
+    journal.sql.execute(statements.SET_DRAINING, (int(draining), agent_id))
     _note_draining(journal, agent_id, draining)
     journal.changes.agents.append(AgentChange(agent_id, patch={"draining": draining}))
     journal.event("agent.draining" if draining else "agent.undrained", agent_id)
@@ -98,7 +99,7 @@ def set_answer(journal: Journal, agent_id: str, answer: str, by: Caller) -> None
     if answer not in ANSWERS:
         raise Invalid(f"an answer is 'approved' or 'denied', not {clean(answer, 60)!r}")
     _known(journal, agent_id)
-    journal.sql.execute(schema.SET_ANSWER, (answer, agent_id))
+    journal.sql.execute(statements.SET_ANSWER, (answer, agent_id))
     journal.changes.agents.append(AgentChange(agent_id, patch={"answer": answer}))
     journal.event("agent.answered", agent_id, {"answer": answer})
     journal.audit(by, "answer", agent_id, None, "", answer)
@@ -109,7 +110,7 @@ def save_beats(journal: Journal, agents: Iterable[Registration]) -> None:
     nobody.
     """
     journal.sql.executemany(
-        schema.SET_BEAT, [(a.heartbeat_at, a.activity, a.cause, a.note, a.answer, a.id) for a in agents]
+        statements.SET_BEAT, [(a.heartbeat_at, a.activity, a.cause, a.note, a.answer, a.id) for a in agents]
     )
 
 
@@ -120,7 +121,7 @@ def set_estop(journal: Journal, reason: str, frozen: str, by: Caller) -> Emergen
     if journal.estop is not None:
         raise Conflict(f"an emergency stop by {journal.estop.actor} is in force already; thaw it first")
     stop = EmergencyStop(clean(reason), frozen, by.actor, journal.now_ms)
-    journal.sql.execute(schema.SET_ESTOP, (stop.reason, stop.frozen, stop.actor, stop.at))
+    journal.sql.execute(statements.SET_ESTOP, (stop.reason, stop.frozen, stop.actor, stop.at))
     _note_estop(journal, stop)
     journal.event("estop.set", by.actor, {"reason": stop.reason}, Severity.CRITICAL)
     journal.audit(by, "e-stop", "fleet", {"reason": stop.reason}, "running", "stopped")
@@ -134,8 +135,8 @@ def clear_estop(journal: Journal, by: Caller) -> EmergencyStop | None:
     stop = journal.estop
     if stop is None:
         return None
-    journal.sql.execute(schema.CLEAR_ESTOP)
-    for row in journal.sql.execute(schema.RENEW_LEASES, (journal.now_ms,)).fetchall():
+    journal.sql.execute(statements.CLEAR_ESTOP)
+    for row in journal.sql.execute(statements.RENEW_LEASES, (journal.now_ms,)).fetchall():
         journal.touched(row)
     _note_estop(journal, None)
     journal.event("estop.cleared", by.actor)
@@ -144,7 +145,7 @@ def clear_estop(journal: Journal, by: Caller) -> EmergencyStop | None:
 
 
 def _known(journal: Journal, agent_id: str) -> Row:
-    row = journal.row(schema.AGENT, agent_id)
+    row = journal.row(statements.AGENT, agent_id)
     if row is None:
         raise NotFound(f"no agent {clean(agent_id, 60)}; list-agents shows who registered")
     return row

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.errors import Conflict
 from backends.coordination.journal import Journal
 from backends.coordination.nouns import Caller
@@ -23,7 +23,7 @@ def replayed(journal: Journal, by: Caller, operation: str, kind: type[T]) -> T |
     """The first reply to this request, or ``None`` when it is new."""
     if not by.request_id:
         return None
-    row = journal.row(schema.FIND_REQUEST, by.actor, by.request_id, journal.now_ms)
+    row = journal.row(statements.FIND_REQUEST, by.actor, by.request_id, journal.now_ms)
     if row is None:
         return None
     if row[0] != operation:
@@ -38,5 +38,5 @@ def remember(journal: Journal, by: Caller, operation: str, reply: object) -> Non
     if by.request_id:
         text = msgspec.msgpack.encode(reply)
         journal.sql.execute(
-            schema.ADD_REQUEST, (by.actor, by.request_id, operation, text, journal.now_ms + KEPT_MS)
+            statements.ADD_REQUEST, (by.actor, by.request_id, operation, text, journal.now_ms + KEPT_MS)
         )

@@ -9,7 +9,7 @@ The states and transitions::
     leased ──> scheduled | dead                  fail: back off, or give up
     leased ──> ready | dead                      the lease ran out
     leased ──> ready                             release: not the item's fault, the attempt is not counted
-    leased ──> cancelled                         cancel was requested and the holder let go (or its lease ran out)
+    leased ──> cancelled                         the holder let go, or its lease ran out, after a cancel
     blocked | scheduled | ready ──> cancelled    cancel
     dead | cancelled | succeeded ──> ready       retry: same id, next generation
 
@@ -25,6 +25,17 @@ from backends.model import WorkState
 
 TERMINAL = frozenset({WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED})
 STATES: Mapping[str, WorkState] = {state.value: state for state in WorkState}
+
+SHELVES = (
+    WorkState.DEAD,
+    WorkState.LEASED,
+    WorkState.READY,
+    WorkState.BLOCKED,
+    WorkState.SCHEDULED,
+    WorkState.CANCELLED,
+    WorkState.SUCCEEDED,
+)
+"""Most urgent first: the queue's own order. The column ``shelf`` of an item is its state's place here."""
 
 AGING_MS = 60_000
 """A waiting item gains one priority level in this time."""

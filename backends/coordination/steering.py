@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.adding import wait_for
 from backends.coordination.errors import Conflict, NotFound
 from backends.coordination.journal import Journal, Row, item_of, refuse_state
@@ -22,12 +22,12 @@ def retry(journal: Journal, item_id: str, by: Caller) -> WorkItem:
     item, num = item_of(row), row[-1]
     if item.state not in TERMINAL:
         raise refuse_state(item, "retry", "only dead, cancelled and succeeded items can be retried")
-    journal.sql.execute(schema.CATCH_UP_EDGES, (num,))
+    journal.sql.execute(statements.CATCH_UP_EDGES, (num,))
     parents = _unsatisfied(journal, num)
     state = waiting_state(len(parents), None, journal.now_ms)
     rank = waiting_rank(state, item.priority, None, journal.now_ms)
     try:
-        after = journal.row(schema.RETRY, state.value, rank, len(parents), num)
+        after = journal.row(statements.RETRY, state.value, rank, len(parents), num)
     except sqlite3.IntegrityError:
         raise Conflict(
             f"cannot retry {item_id}: another unfinished item has its unique key '{item.unique_key}';"
@@ -40,18 +40,20 @@ def retry(journal: Journal, item_id: str, by: Caller) -> WorkItem:
 
 
 def cancel(journal: Journal, item_id: str, by: Caller) -> WorkItem:
-    """End an unfinished item. A leased one is asked for: its holder hears of it with the next sign of life."""
+    """End an unfinished item. A leased one: its holder hears of it with its next sign of life."""
     row = _existing(journal, item_id)
     item, num = item_of(row), row[-1]
     if item.state in TERMINAL:
         raise refuse_state(item, "cancel", "it is finished; nothing runs any more")
     if item.state is WorkState.LEASED:
-        after = journal.row(schema.REQUEST_CANCEL, journal.now_ms, num)
+        after = journal.row(statements.REQUEST_CANCEL, journal.now_ms, num)
         assert after is not None
         journal.event("work.cancel-requested", item_id, {"holder": item.holder, "fence": item.fence})
         result = journal.touched(after)
     else:
-        after = journal.row(schema.MOVE, "cancelled", -journal.now_ms, None, journal.now_ms, "cancelled", num)
+        after = journal.row(
+            statements.MOVE, "cancelled", -journal.now_ms, None, journal.now_ms, "cancelled", num
+        )
         assert after is not None
         if item.state is WorkState.BLOCKED:
             wait_for(journal, _unsatisfied(journal, num), -1)
@@ -61,11 +63,11 @@ def cancel(journal: Journal, item_id: str, by: Caller) -> WorkItem:
 
 
 def _unsatisfied(journal: Journal, num: int) -> list[int]:
-    return [parent for (parent,) in journal.sql.execute(schema.UNSATISFIED_PARENTS, (num,))]
+    return [parent for (parent,) in journal.sql.execute(statements.UNSATISFIED_PARENTS, (num,))]
 
 
 def _existing(journal: Journal, item_id: str) -> Row:
-    row = journal.row(schema.ITEM_BY_ID, item_id)
+    row = journal.row(statements.ITEM_BY_ID, item_id)
     if row is None:
         raise NotFound(f"no work item {clean(item_id, 60)}; list-work shows what there is")
     return row

@@ -202,7 +202,7 @@ class Store:
         *,
         holder: str | None = None,
     ) -> WorkItem:
-        """How far the work is (``pct`` 0-100); counts as a sign of life. ``None`` leaves a value as it was."""
+        """How far the work is (``pct`` 0-100); also a sign of life. ``None`` leaves a value as it was."""
         if pct is not None and not 0 <= pct <= 100:
             raise Invalid(f"progress {pct} is not between 0 and 100")
         share = None if pct is None else float(pct)

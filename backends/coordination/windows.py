@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from backends.clock import Clock
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.errors import Invalid
 from backends.coordination.filtering import compile_text
 from backends.coordination.journal import item_of
@@ -158,7 +158,7 @@ def clamped_start(view: View, followed: int | None, total: int) -> int:
 
 
 def _rows(sql: sqlite3.Connection, numbers: list[int] | array[int]) -> tuple[WorkItem, ...]:
-    found = (sql.execute(schema.ITEM_BY_NUM, (num,)).fetchone() for num in numbers)
+    found = (sql.execute(statements.ITEM_BY_NUM, (num,)).fetchone() for num in numbers)
     return tuple(item_of(row) for row in found if row is not None)
 
 

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from backends.clock import Clock
-from backends.coordination import schema
+from backends.coordination import statements
 from backends.coordination.checkpoints import Checkpoints
 from backends.coordination.errors import Closed
 from backends.coordination.files import as_store_error
@@ -108,20 +108,20 @@ class Writer:
         journal.now_ms = self._clock.now_ms()
         start = journal.mark()
         try:
-            sql.execute(schema.BEGIN)
+            sql.execute(statements.BEGIN)
             if len(group) == 1:
                 result = group[0].operation(journal)
                 journal.write_events()
                 outcomes = [Outcome(group[0].reply_to, result, None)]
             else:
                 outcomes = [self._guarded(request) for request in group]
-            sql.execute(schema.COMMIT)
+            sql.execute(statements.COMMIT)
         except Exception as error:
             # of a lone operation, or one that took the whole transaction with it: nothing of the group
             # happened
             journal.rewind(start)
             if sql.in_transaction:
-                sql.execute(schema.ROLLBACK)
+                sql.execute(statements.ROLLBACK)
             reason = as_store_error(self._path, error)
             return None, [Outcome(request.reply_to, None, reason) for request in group]
         return journal.take(), outcomes
@@ -130,7 +130,7 @@ class Writer:
         """Run one of several operations so that its failure is its own."""
         journal, sql = self._journal, self._journal.sql
         mark = journal.mark()
-        sql.execute(schema.SAVEPOINT)
+        sql.execute(statements.SAVEPOINT)
         try:
             result = request.operation(journal)
             journal.write_events()
@@ -138,10 +138,10 @@ class Writer:
             if not sql.in_transaction:
                 raise  # SQLite rolled back everything (disk full, I/O error)
             journal.rewind(mark)
-            sql.execute(schema.ROLLBACK_TO)
-            sql.execute(schema.RELEASE)
+            sql.execute(statements.ROLLBACK_TO)
+            sql.execute(statements.RELEASE)
             return Outcome(request.reply_to, None, as_store_error(self._path, error))
-        sql.execute(schema.RELEASE)
+        sql.execute(statements.RELEASE)
         return Outcome(request.reply_to, result, None)
 
     def _left(self) -> Iterator[_Request | None]:
