@@ -27,6 +27,8 @@ def _theme(name: str, *, dark: bool, ansi: bool = False, **colours: str) -> Them
         warning=colours["warn"],
         error=colours["crit"],
         variables={
+            "ansi-background": "ansi_default",
+            "ansi-foreground": "ansi_default",
             "text-plain": colours["plain"],
             "text-strong": colours["strong"],
             "text-dim": colours["dim"],

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 
 from backends.model import Activity, Agent, Reach, Window
 from widgets.columns import Cell, Column, Now
-from widgets.gauge import bar, level
+from widgets.gauge import level, thin_bar
 from widgets.glyphs import agent_mark, urgency_mark
 from widgets.pane import Pane
 from widgets.quantities import UNKNOWN, age, percent, size
@@ -46,8 +46,7 @@ def share_cell(value: float | None, now: Now, width: int = 4) -> Cell:
     """A share as a small bar and a figure."""
     if value is None:
         return Cell("")
-    filled, track = bar(value, width, now.ascii)
-    return Cell(f"{filled}{track} {percent(value):>4}", "")
+    return Cell(f"{thin_bar(value, width, now.ascii)} {percent(value):>4}", "dim" if value >= 100 else "")
 
 
 def _progress(agent: Agent, now: Now) -> Cell:
@@ -70,6 +69,10 @@ def _restarts(agent: Agent, now: Now) -> Cell:
     return Cell(str(agent.restarts), level(agent.restarts, 3, 10) if agent.restarts else "dim")
 
 
+def _cpu(agent: Agent, now: Now) -> Cell:
+    return Cell(percent(agent.cpu_pct), "" if agent.cpu_pct is not None and agent.cpu_pct >= 1 else "dim")
+
+
 def _memory(size_bytes: int | None) -> Cell:
     return Cell(size(size_bytes), "dim" if size_bytes is None else "")
 
@@ -85,11 +88,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("cause", "CAUSE", 13, _cause, min_width=9, priority=1),
     Column("host", "HOST", 12, lambda agent, now: Cell(agent.host, "dim"), min_width=8, priority=6),
     Column("team", "TEAM", 14, _team, min_width=8, priority=9),
-    Column("work", "WORK", 26, _work, min_width=12, grow=True, priority=2),
+    Column("work", "WORK", 26, _work, min_width=16, grow=True, priority=2),
     Column("pct", "DONE", 9, lambda agent, now: share_cell(agent.work_pct, now), priority=5),
     Column("progress", "MOVED", 5, _progress, align="right", priority=3),
     Column("heartbeat", "BEAT", 4, _heartbeat, align="right", priority=7),
-    Column("cpu", "CPU", 5, lambda agent, now: Cell(percent(agent.cpu_pct)), align="right", priority=4),
+    Column("cpu", "CPU", 5, _cpu, align="right", priority=4),
     Column("rss", "RSS", 4, lambda agent, now: _memory(agent.rss_bytes), align="right", priority=5),
     Column("vram", "VRAM", 4, lambda agent, now: _memory(agent.vram_bytes), align="right", priority=6),
     Column("restarts", "RST", 4, _restarts, align="right", priority=8),

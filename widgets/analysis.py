@@ -12,7 +12,7 @@ from widgets.answer import AnswerView
 from widgets.columns import Cell, Column, Now
 from widgets.glyphs import SEVERITIES
 from widgets.lines import LineView, PageLine
-from widgets.pane import Pane
+from widgets.pane import Pane, fit_height
 from widgets.quantities import age, plural
 from widgets.table import LiveTable
 from widgets.table_messages import CursorMoved
@@ -120,7 +120,16 @@ class AnalysisPane(Pane):
             if window.counts.get(name)
         ]
         self.set_heading((" | " if self.ascii_only else " · ").join(worst))
+        self._fit_table()
         self.page.redraw()
+
+    def _fit_table(self) -> None:
+        """The list is as tall as it needs to be, and leaves half of the pane to the finding in full."""
+        room = max(4, self.content_size.height // 2)
+        fit_height(self.table, min(room, 1 + max(2, self.table.total)))
+
+    def on_resize(self) -> None:
+        self._fit_table()
 
     def set_checked(self, checked: Sequence[str]) -> None:
         """What was looked at, in words; said when nothing is wrong."""

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from backends.model import CopyGroup, Window, Worktree
 from widgets.columns import Cell, Column, Now
-from widgets.pane import Pane
+from widgets.pane import Pane, fit_height
 from widgets.quantities import UNKNOWN, age, plural, size
 from widgets.table import LiveTable
 
@@ -59,11 +59,11 @@ WORKTREE_COLUMNS: tuple[Column, ...] = (
         "WORKTREE",
         18,
         lambda tree, now: Cell(tree.name, "strong"),
-        min_width=10,
+        min_width=14,
         grow=True,
         priority=0,
     ),
-    Column("branch", "BRANCH", 18, _branch, min_width=10, grow=True, priority=1),
+    Column("branch", "BRANCH", 18, _branch, min_width=15, grow=True, priority=1),
     Column("ahead", "AHEAD", 5, lambda tree, now: _figure(tree.ahead, ""), align="right", priority=2),
     Column("behind", "BEHIND", 6, lambda tree, now: _figure(tree.behind, "warn"), align="right", priority=2),
     Column("staged", "STAGED", 6, lambda tree, now: _figure(tree.staged, ""), align="right", priority=6),
@@ -108,9 +108,7 @@ class DriftPane(Pane):
     """Working trees above, identical scripts below."""
 
     DEFAULT_CSS = """
-    DriftPane > #worktrees-table { height: 2fr; }
-    DriftPane > #copies-table { height: 1fr; }
-    DriftPane > .drift--section { height: 1; padding: 0 1; color: $foreground-darken-3; display: none; }
+    DriftPane > .drift--section { height: 1; padding: 0 1; color: $foreground 55%; display: none; }
     DriftPane > #copies-table { display: none; }
     DriftPane.-copies > .drift--section { display: block; }
     DriftPane.-copies > #copies-table { display: block; }
@@ -144,3 +142,12 @@ class DriftPane(Pane):
         rule = "-- " if self.ascii_only else "── "
         self._section.update(f"{rule}{plural(window.total, 'group')} of identical scripts", layout=False)
         self.copies.show(window)
+        self._fit_copies()
+
+    def _fit_copies(self) -> None:
+        """The groups take what they need, up to a third of the pane."""
+        room = max(3, self.content_size.height // 3)
+        fit_height(self.copies, min(room, 1 + max(1, self.copies.total)))
+
+    def on_resize(self) -> None:
+        self._fit_copies()

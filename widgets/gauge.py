@@ -39,6 +39,18 @@ def bar(percent: float | None, width: int, ascii_only: bool = False) -> tuple[st
     return _bar(eighths, width, ascii_only)
 
 
+def thin_bar(percent: float | None, width: int, ascii_only: bool = False) -> str:
+    """``percent`` (0-100) as a heavy line on a light one in ``width`` cells: quiet enough for every row."""
+    if percent is None or width <= 0:
+        return " " * max(0, width)
+    halves = round(max(0.0, min(100.0, percent)) / 100 * width * 2)
+    if percent < 100:
+        halves = min(width * 2 - 1, halves)
+    if ascii_only:
+        return ("#" * (halves // 2)).ljust(width, ".")
+    return ("━" * (halves // 2) + "╸" * (halves % 2)).ljust(width, "─")
+
+
 def gauge(
     percent: float | None, width: int, ascii_only: bool = False, *, warn: float = 80, crit: float = 95
 ) -> tuple[Cell, Cell]:

@@ -9,7 +9,7 @@ from widgets.columns import Cell, Column, Now
 from widgets.gpu_page import gpu_lines
 from widgets.host_page import host_lines
 from widgets.lines import LineView, PageLine
-from widgets.pane import Pane
+from widgets.pane import Pane, fit_height
 from widgets.quantities import UNKNOWN, age, percent, size
 from widgets.table import LiveTable
 
@@ -76,9 +76,13 @@ class GpuPane(Pane):
 
     def show(self, window: Window) -> None:
         """Replace the GPUs. None of them: the host is shown instead."""
-        self.summarise(window)
         self._gpus = window.rows
         self._redraw()
+        if self.shows_host:
+            self._why_no_gpu = self._why_no_gpu or window.problem
+        else:
+            self.nouns = "GPUs"
+            self.summarise(window)
 
     def show_host(self, host: Host | None, why_no_gpu: str) -> None:
         """The host, and why there is no GPU in one line; used while there is none."""
@@ -88,6 +92,9 @@ class GpuPane(Pane):
     def show_processes(self, window: Window) -> None:
         """The top processes, shown below the host."""
         self.table.show(window)
+        if self.shows_host:
+            self.nouns = "processes"
+            self.summarise(window)
 
     @property
     def shows_host(self) -> bool:
@@ -109,13 +116,7 @@ class GpuPane(Pane):
     def _fit_page(self) -> None:
         """Above a table the page is as tall as what it says, and leaves the table at least six lines."""
         room = max(3, self.content_size.height - 7)
-        wanted = min(room, max(1, len(self.page.lines))) if self.shows_host else None
-        current = self.page.styles.height
-        if wanted is None:
-            if current is not None and current.is_cells:
-                self.page.styles.height = "1fr"
-        elif current is None or not current.is_cells or current.value != wanted:
-            self.page.styles.height = wanted
+        fit_height(self.page, min(room, max(1, len(self.page.lines))) if self.shows_host else None)
 
     def on_resize(self) -> None:
         self._fit_page()
@@ -134,7 +135,7 @@ class GpuPane(Pane):
         if not self.shows_host:
             return [(Cell(" waiting for the first reading", "dim"),)]
         reason = self._why_no_gpu or "no GPU was found on this machine"
-        lines = [(Cell("- " if now.ascii else "– ", "dim"), Cell(reason, "dim"))]
+        lines = [(Cell(" - " if now.ascii else " – ", "dim"), Cell(reason, "dim"))]
         if self._host is None:
-            return [*lines, (Cell(f"  host {UNKNOWN}", "dim"),)]
+            return [*lines, (Cell(f"   host {UNKNOWN}", "dim"),)]
         return [*lines, *host_lines(self._host, width, now)]

@@ -11,13 +11,13 @@ from widgets.history import history
 from widgets.lines import PageLine
 from widgets.quantities import UNKNOWN, age, number, percent, share, size
 
-_LABEL = 8  # width of the labels on the left
+_LABEL = 9  # width of the labels on the left
 _GAP = Cell("  ")
 
 
 def labelled(label: str, *cells: Cell) -> PageLine:
     """One line under a label."""
-    return (Cell(f"  {label:<{_LABEL}}", "dim"), *cells)
+    return (Cell(f"   {label:<{_LABEL}}", "dim"), *cells)
 
 
 def meter(
@@ -39,11 +39,11 @@ def charts(
     shown = [(label, values) for label, values in series if any(value is not None for value in values)]
     if not shown or width < 24:
         return []
-    each = max(8, (width - 2 - _LABEL * len(shown)) // len(shown) - 2)
+    each = max(8, (width - 3 - _LABEL * len(shown)) // len(shown) - 2)
     drawn = [(label, history(values, min(each, 60), height, ascii_only=now.ascii)) for label, values in shown]
     lines = []
     for row in range(height):
-        cells: list[Cell] = [Cell("  ")]
+        cells: list[Cell] = [Cell("   ")]
         for label, chart in drawn:
             cells.append(Cell(f"{label if row == height - 1 else '':<{_LABEL}}", "dim"))
             cells.append(Cell(chart[row], "accent"))
@@ -56,10 +56,11 @@ def gpu_lines(gpu: Gpu, width: int, now: Now) -> list[PageLine]:
     """Everything known of one GPU."""
     lines = [_title(gpu, now)]
     if gpu.status_reason:
-        lines.append((Cell("  "), Cell(gpu.status_reason, "" if gpu.status == "ok" else "warn")))
-    lines.append(_memory(gpu, width, now))
-    lines.append(_busy(gpu, width, now))
-    lines.append(_vitals(gpu))
+        lines.append((Cell("   "), Cell(gpu.status_reason, "" if gpu.status == "ok" else "warn")))
+    if gpu.status == "ok" or gpu.memory_used_bytes is not None or gpu.utilisation_pct is not None:
+        lines += [_memory(gpu, width, now), _busy(gpu, width, now), _vitals(gpu)]
+    else:
+        lines.append(labelled("values", Cell("cannot be read", "dim")))
     lines.extend(_advice(gpu, now))
     lines.extend(charts((("busy", gpu.utilisation_history), ("memory", gpu.memory_history)), width, now))
     for instance in gpu.mig_instances:
@@ -74,7 +75,7 @@ def _title(gpu: Gpu, now: Now) -> PageLine:
     mark = Cell(
         ("+" if now.ascii else "●") if well else ("X" if now.ascii else "✖"), "ok" if well else "crit"
     )
-    cells = [mark, Cell(f" GPU {gpu.index} ", "strong"), Cell(gpu.name or UNKNOWN)]
+    cells = [Cell(" "), mark, Cell(f" GPU {gpu.index} ", "strong"), Cell(gpu.name or UNKNOWN)]
     if not well:
         cells.append(Cell(f"  {gpu.status}", "crit"))
     if gpu.simulated:
@@ -128,7 +129,8 @@ def _advice(gpu: Gpu, now: Now) -> list[PageLine]:
     """What slows it down, what is broken, and what the driver advises."""
     lines = []
     if gpu.throttle is None:
-        lines.append(labelled("slowed", Cell("not known", "dim")))
+        if gpu.status == "ok":
+            lines.append(labelled("slowed", Cell("not known", "dim")))
     elif gpu.throttle:
         lines.append(labelled("slowed", Cell(", ".join(gpu.throttle), "warn")))
     if gpu.xid_code is not None:
@@ -149,6 +151,8 @@ def _advice(gpu: Gpu, now: Now) -> list[PageLine]:
 
 def _processes(gpu: Gpu, width: int, now: Now) -> list[PageLine]:
     if gpu.processes is None:
+        if gpu.status != "ok":
+            return []
         return [labelled("used by", Cell("processes cannot be read", "dim"))]
     lines = [_process(process, width) for process in gpu.processes]
     if gpu.unaccounted_bytes:

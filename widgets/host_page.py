@@ -42,7 +42,7 @@ def _title(host: Host, now: Now) -> PageLine:
     up = "" if host.boot_at is None else f"  up {age(host.boot_at, now.ms)}"
     processes = "" if host.processes is None else f"  {host.processes} processes"
     return (
-        Cell(mark.show(now.ascii) + " ", mark.style),
+        Cell(f" {mark.show(now.ascii)} ", mark.style),
         Cell(host.id, "strong"),
         Cell(f"  {host.system or UNKNOWN}{up}{processes}", "dim"),
     )

@@ -168,7 +168,7 @@ class LineView(ScrollView, can_focus=True):
         if y not in self._painted:
             self._painted[y] = self._line(y)
         if self._palette is None:
-            self._palette = palette_of(self.app)
+            self._palette = palette_of(self)
         cells, in_thumb = self._painted[y]
         palette, width = self._palette, self.size.width
         base = palette["stale"] if self._stale else None

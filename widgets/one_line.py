@@ -45,11 +45,11 @@ class OneLine(Widget):
 
     def render_line(self, y: int) -> Strip:
         if y > 0:
-            return Strip.blank(self.size.width)
+            return Strip.blank(self.size.width, self.rich_style)
         if self._painted is None:
             self._painted = self.draw(self.size.width)
         if self._palette is None:
-            self._palette = palette_of(self.app)
+            self._palette = palette_of(self)
         palette = self._palette
         segments = [
             Segment(fit(cell.text, cell_len(cell.text), "left", self.ascii_only), palette[cell.style])

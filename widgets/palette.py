@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rich.style import Style
-from textual.app import App
 from textual.color import Color, ColorParseError
+from textual.widget import Widget
 
 STYLE_NAMES = ("", "strong", "dim", "ok", "warn", "crit", "stale", "accent", "track", "title")
 
@@ -45,18 +45,21 @@ class Palette:
         return self.styles.get(name, self.styles[""])
 
 
-def palette_of(app: App[object]) -> Palette:
-    """The palette of the app's current theme."""
-    return _palette(tuple(sorted(app.theme_variables.items())), app.native_ansi_color)
+def palette_of(widget: Widget) -> Palette:
+    """The palette of the current theme on the background of ``widget``."""
+    app = widget.app
+    _, background = widget.background_colors
+    return _palette(tuple(sorted(app.theme_variables.items())), background, app.native_ansi_color)
 
 
 @lru_cache(maxsize=16)
-def _palette(variables: tuple[tuple[str, str], ...], ansi: bool) -> Palette:
+def _palette(variables: tuple[tuple[str, str], ...], background: Color, ansi: bool) -> Palette:
     known = dict(variables)
-    background = _parse(known.get("background", ""), "#101010")
+    behind = background.rich_color
     styles = {
         name: Style(
             color=_on(background, _first(known, ours, theirs, fallback)).rich_color,
+            bgcolor=behind,
             bold=name in _BOLD or None,
         )
         for name, (ours, theirs, fallback) in _FOREGROUNDS.items()

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Region
+from textual.widget import Widget
 from textual.widgets import Static
 
 from backends.model import Window
@@ -64,7 +65,7 @@ class Pane(Vertical):
     Pane {
         border: round $border-blurred;
         border-title-color: $foreground;
-        border-subtitle-color: $foreground;
+        border-subtitle-color: $foreground 55%;
         border-title-style: none;
         padding: 0;
     }
@@ -203,3 +204,13 @@ class Pane(Vertical):
         event.stop()
         self._bug = f"a bug keeps this pane from drawing: {event.error} (the log has the details)"
         self._say_problem()
+
+
+def fit_height(widget: Widget, lines: int | None) -> None:
+    """Make a widget ``lines`` tall, or let it take what is left; laid out again only when that changes."""
+    current = widget.styles.height
+    if lines is None:
+        if current is not None and current.is_cells:
+            widget.styles.height = "1fr"
+    elif current is None or not current.is_cells or current.value != lines:
+        widget.styles.height = lines

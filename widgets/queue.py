@@ -12,6 +12,7 @@ from widgets.pane import Pane
 from widgets.quantities import UNKNOWN, age, count, left
 from widgets.table import LiveTable
 
+_FINISHED = (WorkState.SUCCEEDED, WorkState.CANCELLED)
 _OVERDUE = Mark("●", "+", "crit")
 _SHORT_OF_LEASE = 0.25  # of the lease's length
 
@@ -35,10 +36,9 @@ def _state(item: WorkItem, now: Now) -> Cell:
 
 
 def _title(item: WorkItem, now: Now) -> Cell:
-    finished = item.state in (WorkState.SUCCEEDED, WorkState.CANCELLED)
-    return Cell(
-        item.title or item.id, "dim" if finished else "strong" if item.state is WorkState.DEAD else ""
-    )
+    if item.state in _FINISHED:
+        return Cell(item.title or item.id, "dim")
+    return Cell(item.title or item.id, "strong" if item.state is WorkState.DEAD else "")
 
 
 def _lease(item: WorkItem, now: Now) -> Cell:
@@ -70,7 +70,7 @@ def _unblocks(item: WorkItem, now: Now) -> Cell:
 COLUMNS: tuple[Column, ...] = (
     Column("state", "STATE", 12, _state, min_width=11, priority=0),
     Column("priority", "P", 1, lambda item, now: Cell(str(item.priority), "dim"), priority=3),
-    Column("title", "WORK", 24, _title, min_width=14, grow=True, priority=0),
+    Column("title", "WORK", 24, _title, min_width=20, grow=True, priority=0),
     Column("type", "TYPE", 12, lambda item, now: Cell(item.kind, "dim"), min_width=7, priority=4),
     Column("holder", "HOLDER", 14, lambda item, now: Cell(item.holder or ""), min_width=9, priority=2),
     Column("pct", "DONE", 9, lambda item, now: share_cell(item.progress_pct, now), priority=3),
@@ -83,9 +83,11 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def counts_text(counts: dict[str, int], separator: str = " · ") -> str:
-    """``2 dead · 3 leased · 12 ready``: the states that have items, in the order of concern."""
+    """``2 dead · 3 leased · 12 ready``: the unfinished states that have items, in the order of concern."""
     return separator.join(
-        f"{count(counts[state])} {state}" for state in map(str, WORK_STATES) if counts.get(state)
+        f"{count(counts[state])} {state}"
+        for state in WORK_STATES
+        if state not in _FINISHED and counts.get(state)
     )
 
 

@@ -52,6 +52,9 @@ class CounterChosen(Message):
         self.filter = filter
 
 
+_MATTERS = frozenset({"warn", "crit", "stale"})
+
+
 class _Spot(NamedTuple):
     """Where a counter is drawn."""
 
@@ -138,8 +141,8 @@ class StatusBar(OneLine, can_focus=True):
         return [*cells, Cell(f" {self._clock} ", "dim")]
 
     def _left(self, detail: int) -> tuple[list[Cell], list[_Spot]]:
-        """Everything with words (3), without the name (2), without group titles (1), figures alone (0)."""
-        cells = [Cell(f" {self._name_shown} ", "strong")] if detail >= 3 else [Cell(" ")]
+        """Everything (3), without the name (2), without words (1), only what matters in each group (0)."""
+        cells = [Cell(f" {self._name_shown} " if detail >= 3 else "", "strong")]
         x = cell_len(cells[0].text)
         spots: list[_Spot] = []
 
@@ -150,22 +153,22 @@ class StatusBar(OneLine, can_focus=True):
 
         for group in self._groups:
             shown = [counter for counter in group.counters if counter.value != 0]
-            add("  " if detail < 3 else "   ", "")
-            if detail >= 2 or not shown:
-                add(f"{clean(group.title, 20)} ", "dim")
-            if not shown:
-                add("0 ", "dim")
+            if detail == 0:
+                shown = [counter for counter in shown if counter.style in _MATTERS] or shown[:1]
+            add("  " if detail >= 2 else " ", "")
+            add(clean(group.title, 20), "dim")
+            add(" " if shown else " 0  ", "dim")
             for counter in shown:
                 start = x
                 glyph = counter.ascii if self.ascii_only else counter.glyph
                 selected = self.has_focus and len(spots) == self._selected
                 style = "accent" if selected else counter.style
                 figure = "?" if counter.value is None else count(counter.value)
-                open_, close = ("[", "]") if selected else ("", " ")
-                add(f"{open_}{glyph + ' ' if glyph else ''}{figure}", style)
-                if detail >= 1 or not glyph:
+                add("[" if selected else " " if detail >= 2 else "", style)
+                add(f"{glyph}{' ' if glyph and detail >= 2 else ''}{figure}", style)
+                if counter.word and (detail >= 2 or not glyph):
                     add(f" {clean(counter.word, 20)}", style if selected or style == "crit" else "dim")
-                add(close, style)
+                add("]" if selected else " ", style)
                 spots.append(_Spot(start, x, counter))
         return cells, spots
 

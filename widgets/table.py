@@ -347,7 +347,7 @@ class LiveTable(ScrollView, can_focus=True):
         if line is None:
             line = self._painted[y] = self._line(y)
         if self._palette is None:
-            self._palette = palette_of(self.app)
+            self._palette = palette_of(self)
         return self._drawing.strip(line, self.size.width, self._palette)
 
     def _paint(self) -> None:
