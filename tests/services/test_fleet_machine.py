@@ -110,7 +110,9 @@ async def test_a_command_past_its_time_is_killed_with_its_children(tmp_path: Pat
     pids: list[int] = []
     while len(pids) < 2:
         pids += [int(pid) for pid in (await loop.run_in_executor(None, pid_file.read_text)).split()]
-    clock.advance(5_000)
+    while not running.done():
+        await asyncio.sleep(0)
+        clock.advance(5_000)
     assert (await running).ended == "timeout"
     for pid in pids:
         psutil.wait_procs([process for process in psutil.process_iter() if process.pid == pid], timeout=10)
