@@ -53,7 +53,7 @@ def _figure(value: int | None, style: str) -> Cell:
 
 
 WORKTREE_COLUMNS: tuple[Column, ...] = (
-    Column("state", "STATE", 12, _state, min_width=8, priority=0),
+    Column("state", "STATE", 12, _state, min_width=10, priority=0),
     Column(
         "name",
         "WORKTREE",

@@ -48,7 +48,7 @@ class PromptInput(Input):
     ]
 
     def __init__(self, bar: PromptBar, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, compact=True, highlighter=None)
+        super().__init__(placeholder=placeholder, compact=True, highlighter=None, select_on_focus=False)
         self.cursor_blink = False
         self._bar = bar
 

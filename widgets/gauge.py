@@ -56,7 +56,7 @@ def gauge(
 ) -> tuple[Cell, Cell]:
     """A bar whose colour says whether the share is high; ``warn`` and ``crit`` in percent."""
     filled, track = bar(percent, width, ascii_only)
-    return Cell(filled, level(percent, warn, crit) or "accent"), Cell(track, "track")
+    return Cell(filled, level(percent, warn, crit) or "gauge"), Cell(track, "track")
 
 
 def level(value: float | None, warn: float, crit: float) -> str:

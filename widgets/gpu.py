@@ -53,7 +53,7 @@ class GpuPane(Pane):
 
     DEFAULT_CSS = """
     GpuPane > LiveTable { display: none; }
-    GpuPane.-host > LiveTable { display: block; margin-top: 1; }
+    GpuPane.-host > LiveTable { display: block; }
     """
 
     def __init__(self, number: int = 3, *, ascii_only: bool = False, id: str | None = "gpus") -> None:
@@ -114,8 +114,8 @@ class GpuPane(Pane):
         self._fit_page()
 
     def _fit_page(self) -> None:
-        """Above a table the page is as tall as what it says, and leaves the table at least six lines."""
-        room = max(3, self.content_size.height - 7)
+        """Above a table the page is as tall as what it says, and leaves the table at least four lines."""
+        room = max(3, self.content_size.height - 4)
         fit_height(self.page, min(room, max(1, len(self.page.lines))) if self.shows_host else None)
 
     def on_resize(self) -> None:

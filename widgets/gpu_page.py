@@ -46,7 +46,7 @@ def charts(
         cells: list[Cell] = [Cell("   ")]
         for label, chart in drawn:
             cells.append(Cell(f"{label if row == height - 1 else '':<{_LABEL}}", "dim"))
-            cells.append(Cell(chart[row], "accent"))
+            cells.append(Cell(chart[row], "gauge"))
             cells.append(_GAP)
         lines.append(tuple(cells))
     return lines

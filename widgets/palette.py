@@ -2,8 +2,8 @@
 
 What is drawn names a meaning ("crit", "stale"), never a colour. A theme gives each meaning a colour through
 the variables ``status-ok``, ``status-warn``, ``status-crit``, ``status-stale``, ``text-dim``,
-``text-strong``, ``text-plain``, ``text-accent``, ``row-cursor``, ``row-cursor-blurred`` and ``track``; themes
-that lack them fall back to Textual's own.
+``text-strong``, ``text-plain``, ``text-accent``, ``row-cursor``, ``row-cursor-blurred``, ``gauge`` and
+``track``; themes that lack them fall back to Textual's own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.widget import Widget
 
-STYLE_NAMES = ("", "strong", "dim", "ok", "warn", "crit", "stale", "accent", "track", "title")
+STYLE_NAMES = ("", "strong", "dim", "ok", "warn", "crit", "stale", "accent", "gauge", "track", "title")
 
 # meaning -> (our variable, Textual's own variable, last resort)
 _FOREGROUNDS = {
@@ -27,6 +27,7 @@ _FOREGROUNDS = {
     "crit": ("status-crit", "error", "#ef6f5e"),
     "stale": ("status-stale", "foreground-darken-3", "#707070"),
     "accent": ("text-accent", "primary", "#6ea8dc"),
+    "gauge": ("gauge", "primary", "#4f759f"),
     "track": ("track", "panel", "#303030"),
     "title": ("text-dim", "foreground-darken-3", "#808080"),
 }

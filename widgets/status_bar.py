@@ -151,26 +151,32 @@ class StatusBar(OneLine, can_focus=True):
             cells.append(Cell(text, style))
             x += cell_len(text)
 
+        # The cell between two counters becomes a bracket when one of them is selected: nothing moves.
         for group in self._groups:
             shown = [counter for counter in group.counters if counter.value != 0]
             if detail == 0:
                 shown = [counter for counter in shown if counter.style in _MATTERS] or shown[:1]
             add("  " if detail >= 2 else " ", "")
-            add(clean(group.title, 20), "dim")
-            add(" " if shown else " 0  ", "dim")
+            add(clean(group.title, 20) + ("" if shown else " 0 "), "dim")
+            closing = " "
             for counter in shown:
-                start = x
-                glyph = counter.ascii if self.ascii_only else counter.glyph
                 selected = self.has_focus and len(spots) == self._selected
                 style = "accent" if selected else counter.style
-                figure = "?" if counter.value is None else count(counter.value)
-                add("[" if selected else " " if detail >= 2 else "", style)
-                add(f"{glyph}{' ' if glyph and detail >= 2 else ''}{figure}", style)
-                if counter.word and (detail >= 2 or not glyph):
+                add("[" if selected else closing, "accent")
+                start = x
+                add(self._figure(counter, detail), style)
+                if counter.word and (detail >= 2 or not counter.glyph):
                     add(f" {clean(counter.word, 20)}", style if selected or style == "crit" else "dim")
-                add("]" if selected else " ", style)
                 spots.append(_Spot(start, x, counter))
+                closing = "]" if selected else " "
+            if shown:
+                add(closing, "accent")
         return cells, spots
+
+    def _figure(self, counter: Counter, detail: int) -> str:
+        glyph = counter.ascii if self.ascii_only else counter.glyph
+        figure = "?" if counter.value is None else count(counter.value)
+        return f"{glyph} {figure}" if glyph and detail >= 3 else f"{glyph}{figure}"
 
 
 def _cut(cells: list[Cell], width: int) -> list[Cell]:
