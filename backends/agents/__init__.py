@@ -5,7 +5,7 @@ from __future__ import annotations
 from backends.agents.declared import DeclaredAgent, DiscoverPattern, Match
 from backends.agents.declared_reader import DeclaredReader
 from backends.agents.derive import derive, next_step
-from backends.agents.facts import Facts, ProbeReport
+from backends.agents.facts import Facts, ProbeReport, Session
 from backends.agents.limits import Limits, Stall
 from backends.agents.roster import Changes, Roster
 from backends.agents.sessions import SessionReader
@@ -22,6 +22,7 @@ __all__ = [
     "Match",
     "ProbeReport",
     "Roster",
+    "Session",
     "SessionReader",
     "Stall",
     "derive",

@@ -117,7 +117,7 @@ def not_running(facts: Facts, now: int) -> Opinion | None:
         return _unit_opinion(probe.unit, probe.observed_at)
     failed = next((check.says for check in probe.checks if check.ok is False), "not running")
     if facts.was_running or probe.abandoned_pid_file:
-        only_network = all(check.way in ("port", "health_url") for check in probe.checks)
+        only_network = bool(probe.checks) and {check.way for check in probe.checks} <= {"port", "health_url"}
         cause = facts.last_exit or ("not-answering" if only_network else "pid-gone")
         return Opinion("declared", Activity.CRASHED, cause, failed, probe.observed_at)
     return Opinion("declared", Activity.STOPPED, "not-running", failed, probe.observed_at)
@@ -218,7 +218,7 @@ def self_report(facts: Facts, now: int) -> Opinion | None:
         return None
     registration = facts.registration
     reported = registration.activity if registration else None
-    age = duration_words(now - contact)
+    age = duration_words(max(0, now - contact))
     if registration and reported is not None and _said_lately(registration, now):
         return Opinion(
             "heartbeat", reported, registration.cause, f"says {reported}, heard {age} ago", contact
