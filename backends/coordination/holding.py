@@ -242,9 +242,12 @@ def _free_children(journal: Journal, parent: Row) -> Row:
     none.
     """
     num, now = parent[-1], journal.now_ms
+    freed = journal.sql.execute(
+        statements.FREED_CHILDREN, (num,)
+    ).fetchall()  # before others come down to one
     for row in journal.sql.execute(statements.COUNT_DOWN_CHILDREN, (num,)).fetchall():
         journal.touched(row)
-    for child, priority, run_at in journal.sql.execute(statements.FREED_CHILDREN, (num,)).fetchall():
+    for child, priority, run_at in freed:
         state = waiting_state(0, run_at, now)
         rank = waiting_rank(state, priority, run_at, now)
         row = journal.row(statements.FREE, state.value, rank, child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from backends.clock import ManualClock
-from backends.coordination import Caller, Conflict, Frozen, LeaseLost, NewWork, NotFound, Store, Swept
+from backends.coordination import (
+    Caller,
+    Conflict,
+    Frozen,
+    LeaseLost,
+    NewWork,
+    NotFound,
+    Store,
+    StoreError,
+    Swept,
+)
 from backends.model import Attempt, Lease, Registration, View, WorkItem, WorkState
 
 T = TypeVar("T")
@@ -58,17 +68,17 @@ class Model:
 
     def add(self, new: NewWork, now: int) -> WorkItem:
         for item in self.items.values():
-            if new.unique_key and item.unique_key == new.unique_key and item.queue == new.queue:
-                if item.state not in DONE:
-                    return item
+            same_key = new.unique_key and (item.unique_key, item.queue) == (new.unique_key, new.queue)
+            if same_key and item.state not in DONE:
+                return item
         if any(parent not in self.items for parent in new.depends_on):
             raise NotFound
         waits = [parent for parent in new.depends_on if self.items[parent].state != S.SUCCEEDED]
         item_id = f"w{len(self.items) + 1}"
         state = S.BLOCKED if waits else S.SCHEDULED if (new.run_at or 0) > now else S.READY
         item = WorkItem(
-            item_id, new.queue, new.kind, new.title, state, new.priority, now, max_attempts=new.max_attempts or 5,
-            lease_ms=new.lease_ms or 60_000, run_at=new.run_at, pending_dependencies=len(waits),
+            item_id, new.queue, new.kind, new.title, state, new.priority, now,
+            max_attempts=new.max_attempts or 5, lease_ms=new.lease_ms or 60_000, run_at=new.run_at, pending_dependencies=len(waits),
             unique_key=new.unique_key, created_by=BY.actor,
         )  # fmt: skip
         self.own_lease[item_id] = item.lease_ms or 0
@@ -159,9 +169,9 @@ class Model:
         known = self.items.get(item_id)
         if known is not None and known.state == S.SUCCEEDED and 1 <= fence <= len(self.attempts):
             attempt = self.attempts[fence - 1]
-            if (attempt.item_id, attempt.outcome) == (item_id, "succeeded"):
-                if attempt.generation == known.generation:
-                    return known
+            first = (item_id, "succeeded", known.generation)
+            if (attempt.item_id, attempt.outcome, attempt.generation) == first:
+                return known
         item = self.held(item_id, fence)
         self.end_attempt(fence, now, "succeeded")
         done = self.unhold(
@@ -224,8 +234,8 @@ class Model:
             edges[parent] = edges[parent] or self.items[parent].state == S.SUCCEEDED
         waits = sum(not satisfied for satisfied in edges.values())
         item = replace(
-            item, state=S.BLOCKED if waits else S.READY, generation=item.generation + 1, attempt=0, run_at=None,
-            finished_at=None, cancel_requested_at=None, reason=None, result=None, claimed_at=None,
+            item, state=S.BLOCKED if waits else S.READY, generation=item.generation + 1, attempt=0,
+            run_at=None, finished_at=None, cancel_requested_at=None, reason=None, result=None, claimed_at=None,
             progress_pct=None, progress_note=None, progress_at=None, pending_dependencies=waits,
         )  # fmt: skip
         self.put(item, now)
@@ -249,6 +259,14 @@ class Model:
             if item.lease_until is not None:
                 until = max(item.lease_until, now + (item.lease_ms or 0))
                 self.items[item.id] = replace(item, lease_until=until)
+
+
+def outcome(call: Callable[..., T], *args: Any, **more: Any) -> tuple[T | None, StoreError | None]:
+    """What the model replies, or how it refuses."""
+    try:
+        return call(*args, **more), None
+    except (NotFound, Conflict, LeaseLost, Frozen) as refusal:
+        return None, refusal
 
 
 holders = st.sampled_from(["ann", "bob"])
@@ -285,18 +303,17 @@ class QueueMachine(RuleBasedStateMachine):
 
     def same(self, actual: Awaitable[Any], expected: Any, *args: Any, **more: Any) -> Any:
         """The store's reply or error is the model's."""
-        try:
-            wanted = expected(*args, **more)
-        except (NotFound, Conflict, LeaseLost, Frozen) as error:
-            with pytest.raises(type(error)) as caught:
-                self.run(actual)
-            if isinstance(error, LeaseLost):
-                assert isinstance(caught.value, LeaseLost)
-                assert caught.value.current_fence == error.current_fence
-            return None
-        reply = self.run(actual)
-        assert reply == wanted
-        return reply
+        wanted, refusal = outcome(expected, *args, **more)
+        if refusal is None:
+            reply = self.run(actual)
+            assert reply == wanted
+            return reply
+        with pytest.raises(type(refusal)) as caught:
+            self.run(actual)
+        if isinstance(refusal, LeaseLost):
+            assert isinstance(caught.value, LeaseLost)
+            assert caught.value.current_fence == refusal.current_fence
+        return None
 
     def pick(self, n: int) -> str:
         """The id of some item; sometimes of none."""
@@ -407,13 +424,8 @@ class QueueMachine(RuleBasedStateMachine):
         replies = self.run(self.store.complete_many(done, BY))
         assert len(replies) == len(done)
         for (item_id, fence, _), reply in zip(done, replies, strict=True):
-            try:
-                self.model.complete(item_id, fence, None, self.now)
-            except (LeaseLost, NotFound) as error:
-                assert type(reply) is type(error)
-            else:
-                assert isinstance(reply, WorkItem)
-                assert reply.state == S.SUCCEEDED
+            _, refusal = outcome(self.model.complete, item_id, fence, None, self.now)
+            assert type(reply) is (type(refusal) if refusal else WorkItem)
 
     @rule(n=some, holder=holders)
     def complete_by_name(self, n: int, holder: str) -> None:
@@ -554,8 +566,8 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=120,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
