@@ -141,7 +141,7 @@ class Analysis(Section, frozen=True):
     budget: int = 32_000  # tokens of the Picture sent with a question
 
     def __post_init__(self) -> None:
-        _at_least(self, 1000, "budget")
+        _at_least(self, 4000, "budget")
 
 
 class Limits(Section, frozen=True):
