@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 LONGEST_LINE = 4 * 1024 * 1024
 
 _Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_Percent = Annotated[int, Meta(ge=0, le=100)]
 
 
 class ProcessPart(Struct, frozen=True):
@@ -21,7 +20,7 @@ class ProcessPart(Struct, frozen=True):
     kind: str = "compute"
     user: str | None = None
     command: str | None = None
-    sm: _Percent | None = None
+    sm: _Natural | None = None
 
 
 class MigPart(Struct, frozen=True):
@@ -44,8 +43,8 @@ class GpuPart(Struct, frozen=True):
     memory_used: _Natural | None = None
     memory_reserved: _Natural | None = None
     unified: bool = False
-    utilisation: _Percent | None = None
-    memory_busy: _Percent | None = None
+    utilisation: _Natural | None = None
+    memory_busy: _Natural | None = None
     power_mw: _Natural | None = None
     power_limit_mw: _Natural | None = None
     temperature: int | None = None

@@ -144,16 +144,18 @@ class GpuReader:
         self._last_words = ""
         probe = ProbeProcess(lambda line: self._hear(probe, line), lambda: self._end(probe))
         arguments = probe_arguments(self._library, self._root, self._interval_s, self._processes)
+        self._probe = probe  # before it starts: it may speak, or end, meanwhile
         try:
             await probe.start(arguments)
         except OSError as error:
+            self._probe = None
+            probe.abandon()
             self._fail(words.trouble("start", detail=f"it cannot be started: {error}"))
             return False
-        self._probe = probe
         return True
 
     def _hear(self, probe: ProbeProcess, line: bytes) -> None:
-        if probe is not self._probe and self._probe is not None:
+        if probe is not self._probe:
             return
         message = parse(line)
         if isinstance(message, Xid):  # its thread lives on when a call hangs: no sign of life

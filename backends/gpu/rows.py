@@ -39,8 +39,8 @@ def row(part: GpuPart, host: str, driver: str, now_ms: int) -> Gpu:
         memory_used_bytes=part.memory_used,
         memory_reserved_bytes=part.memory_reserved,
         memory_is_unified=part.unified,
-        utilisation_pct=part.utilisation,
-        memory_busy_pct=part.memory_busy,
+        utilisation_pct=_percent(part.utilisation),
+        memory_busy_pct=_percent(part.memory_busy),
         power_w=_watts(part.power_mw),
         power_limit_w=_watts(part.power_limit_mw),
         temperature_c=part.temperature,
@@ -83,6 +83,11 @@ def _watts(milliwatts: int | None) -> float | None:
     return None if milliwatts is None else round(milliwatts / 1000, 1)
 
 
+def _percent(value: int | None) -> int | None:
+    """A share of 100. More than that is one of the driver's marks for "no sample"."""
+    return value if value is not None and value <= 100 else None
+
+
 def _process(part: ProcessPart) -> GpuProcess:
     return GpuProcess(
         pid=part.pid,
@@ -90,7 +95,7 @@ def _process(part: ProcessPart) -> GpuProcess:
         kind=clean(part.kind, 20),
         user=clean_optional(part.user, 40),
         command=clean_optional(part.command, 200),
-        sm_pct=None if part.sm is None else float(part.sm),
+        sm_pct=_percent(part.sm),
     )
 
 

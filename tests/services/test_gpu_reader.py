@@ -491,7 +491,8 @@ async def test_a_probe_that_cannot_be_killed_is_the_only_one(
         await advance(clock, 10_000)
         assert (await giving_up).state.status == "hung"
         clock.advance(60_000)
-        state = (await reader.read()).state
+        async with asyncio.timeout(PATIENCE_S):
+            state = (await reader.read()).state
         assert reader.probe_pid is None
         assert f"probe {pid}" in state.reason
         assert "cannot be killed" in state.reason

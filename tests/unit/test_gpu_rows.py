@@ -28,6 +28,14 @@ def test_a_measured_zero_is_zero() -> None:
     assert gpu.processes == ()
 
 
+def test_a_share_of_more_than_everything_is_unknown() -> None:
+    gpu = row(
+        part(utilisation=101, memory_busy=4294967295, processes=(ProcessPart(1, sm=4000),)), "h", "", NOW
+    )
+    assert (gpu.utilisation_pct, gpu.memory_busy_pct) == (None, None)
+    assert [process.sm_pct for process in gpu.processes or ()] == [None]
+
+
 def test_unaccounted_vram_is_what_no_process_holds() -> None:
     processes = (ProcessPart(1, 3 * GIB), ProcessPart(2, 4 * GIB))
     full = {"memory_used": 8 * GIB, "memory_reserved": 0, "processes": processes}

@@ -130,4 +130,4 @@ class ProcessUtilisation:
             if at > newest.get(pid, (0, 0))[0]:
                 newest[pid] = (at, int(sample.smUtil))
             self._last_seen_us = max(self._last_seen_us, at)
-        return {pid: sm for pid, (_, sm) in newest.items() if sm <= 100}
+        return {pid: sm for pid, (_, sm) in newest.items()}
