@@ -14,7 +14,7 @@ PATTERN_LIMIT = 300
 #: Only this many characters of a command line are searched.
 SUBJECT_LIMIT = 512
 #: How many open repeats (``*``, ``+``, ``{n,m}``) one pattern may hold.
-REPEAT_LIMIT = 4
+REPEAT_LIMIT = 3
 
 _REPEAT = re.compile(r"[*+]|\{\d*,\d*\}|\{\d+\}")
 _CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
