@@ -77,7 +77,9 @@ class LocalHost:
             sample = self._counters.sample()
         except (OSError, ValueError) as error:
             reason = clean(f"cannot read this machine's counters: {error}")
-            return Reading(SourceState(self.host, self.source, ok=False, status="unreadable", reason=reason))
+            return Reading(
+                SourceState(self.host, self.source, False, "unreadable", reason, failing_since_at=now)
+            )
         cost_ms = (time.perf_counter_ns() - stopwatch) / 1e6
         if self._disks_at is None or monotonic - self._disks_at >= DISKS_EVERY_MS:
             self._disks_at = monotonic

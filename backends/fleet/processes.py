@@ -51,7 +51,9 @@ class ProcessTable:
             rows = await self._scan.rows(now, self._clock.monotonic_ms())
         except (OSError, ValueError) as error:
             reason = clean(f"cannot list processes: {error}")
-            return Reading(SourceState(self.host, self.source, ok=False, status="unreadable", reason=reason))
+            return Reading(
+                SourceState(self.host, self.source, False, "unreadable", reason, failing_since_at=now)
+            )
         cost_ms = round((time.perf_counter_ns() - stopwatch) / 1e6, 2)
         state = SourceState(self.host, self.source, ok=True, observed_at=now, cost_ms=cost_ms)
         return Reading(state, {"processes": rows})
