@@ -280,13 +280,14 @@ class LiveTable(ScrollView, can_focus=True):
             or not self._held.covers(first - margin, page + 2 * margin)
         ):
             self._asking = True
-            self.call_next(self._ask)
+            self.call_next(self.settle)
         elif wanted.follow != self._asked.follow:
             if self._follow_timer is not None:
                 self._follow_timer.stop()
-            self._follow_timer = self.set_timer(self.FOLLOW_DELAY_S, self._ask)
+            self._follow_timer = self.set_timer(self.FOLLOW_DELAY_S, self.settle)
 
-    def _ask(self) -> None:
+    def settle(self) -> None:
+        """Ask now for what is wanted, without waiting for a pause in movement."""
         self._asking = False
         wanted = self._wanted_now()
         if not wanted.asks_as(self._asked):

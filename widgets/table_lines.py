@@ -73,13 +73,11 @@ def thumb_lines(first: int, page: int, total: int) -> range:
     return range(top, top + size)
 
 
-def changed_spans(
-    old: Line | None, new: Line, placed: tuple[Placed, ...], width: int
-) -> Iterator[tuple[int, int]]:
+def changed_spans(old: Line, new: Line, placed: tuple[Placed, ...], width: int) -> Iterator[tuple[int, int]]:
     """``(x, width)`` of each run of cells that differ; neighbouring cells are one run."""
     if old == new:
         return
-    if old is None or old.look != new.look or len(old.cells) != len(new.cells):
+    if old.look != new.look or old.message != new.message or len(old.cells) != len(new.cells):
         yield 0, width
         return
     if old.gutter != new.gutter:
