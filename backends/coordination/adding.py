@@ -12,7 +12,7 @@ from backends.coordination.errors import Conflict, Invalid, NotFound
 from backends.coordination.journal import Journal, Row, item_of
 from backends.coordination.nouns import Caller, NewWork
 from backends.coordination.requests import remember, replayed
-from backends.coordination.states import LEASE_MS, MAX_ATTEMPTS, waiting_rank, waiting_state
+from backends.coordination.states import LEASE_MS, MAX_ATTEMPTS, SHELF, waiting_rank, waiting_state
 from backends.model import WorkItem, WorkState
 from backends.text import clean
 
@@ -105,7 +105,7 @@ def _add_one(journal: Journal, new: NewWork, by: Caller) -> WorkItem:
         new.max_attempts or MAX_ATTEMPTS, 1, None, lease_ms, None, None, None, None, None, new.run_at, None,
         None, len(waiting_for), 0, new.unique_key, None, None, new.payload, None, by.actor, num,
     )  # fmt: skip
-    journal.sql.execute(statements.ADD_ITEM, (*row, lease_ms, rank))
+    journal.sql.execute(statements.ADD_ITEM, (*row, lease_ms, rank, SHELF[state]))
     for parent in parents:
         done = parent[4] == WorkState.SUCCEEDED
         journal.sql.execute(statements.ADD_EDGE, (num, parent[-1], int(done)))

@@ -15,7 +15,7 @@ from backends.coordination.holding import let_go
 from backends.coordination.journal import Journal, Row, item_of, refuse_state
 from backends.coordination.nouns import Caller, Swept
 from backends.coordination.requests import remember, replayed
-from backends.coordination.states import TERMINAL, after_expiry, waiting_rank
+from backends.coordination.states import SHELF, TERMINAL, after_expiry, waiting_rank
 from backends.model import Lease, Severity, WorkItem, WorkState
 from backends.text import clean
 
@@ -57,7 +57,9 @@ def claim(
         picked = _pick_from_lanes(journal, limit, kinds, queues)
     else:
         picked = journal.sql.execute(statements.PICK, (limit,)).fetchall()
-    leases = _lease(journal, picked, holder, lease_ms) if picked else []
+    leases = [
+        _lease(journal, num, number, generation, holder, lease_ms) for num, number, generation in picked
+    ]
     if leases:
         target = " ".join(lease.item.id for lease in leases)
         args = {"fence": leases[0].fence, "holder": holder, "limit": limit}
@@ -121,7 +123,7 @@ def _expire(journal: Journal, item: WorkItem) -> None:
 
 def _promote(journal: Journal, item: WorkItem, num: int) -> None:
     rank = waiting_rank(WorkState.READY, item.priority, None, journal.now_ms)
-    row = journal.row(statements.MOVE, "ready", rank, None, None, item.reason, num)
+    row = journal.row(statements.MOVE, "ready", SHELF[WorkState.READY], rank, None, None, item.reason, num)
     assert row is not None
     journal.moved("work.ready", WorkState.SCHEDULED, row)
 
@@ -149,23 +151,14 @@ def _pick_from_lanes(
     return [row[:3] for row in nsmallest(limit, heads, key=lambda row: (row[3], row[0]))]
 
 
-def _lease(journal: Journal, picked: list[Row], holder: str, lease_ms: int | None) -> list[Lease]:
-    now, first = journal.now_ms, journal.last_fence + 1
-    journal.last_fence += len(picked)
-    attempts = [
-        (first + i, num, number, generation, holder, now)
-        for i, (num, number, generation) in enumerate(picked)
-    ]
-    if len(attempts) == 1:
-        journal.sql.execute(statements.ADD_ATTEMPT, attempts[0])
-    else:
-        journal.sql.executemany(statements.ADD_ATTEMPT, attempts)
-    rows = journal.sql.execute(statements.LEASE, (now, lease_ms, now, now, lease_ms, now, first)).fetchall()
-    rows.sort(key=lambda row: row[8])  # by fence: the order they were picked in
-    return [_leased(journal, row) for row in rows]
-
-
-def _leased(journal: Journal, row: Row) -> Lease:
-    fence: int = row[8]
-    item = journal.moved("work.claimed", WorkState.READY, row, {"holder": row[7], "fence": fence})
+def _lease(
+    journal: Journal, num: int, number: int, generation: int, holder: str, lease_ms: int | None
+) -> Lease:
+    now = journal.now_ms
+    journal.last_fence += 1
+    fence = journal.last_fence
+    journal.sql.execute(statements.ADD_ATTEMPT, (fence, num, number, generation, holder, now))
+    row = journal.row(statements.LEASE, now, number, fence, holder, lease_ms, now, lease_ms, now, now, num)
+    assert row is not None  # picked in this transaction
+    item = journal.moved("work.claimed", WorkState.READY, row, {"holder": holder, "fence": fence})
     return Lease(item, fence, row[12])

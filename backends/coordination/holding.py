@@ -14,7 +14,7 @@ from backends.coordination.errors import Invalid, LeaseLost, NotFound, StoreErro
 from backends.coordination.journal import Journal, Row, item_of
 from backends.coordination.nouns import Caller
 from backends.coordination.requests import remember, replayed
-from backends.coordination.states import after_failure, backoff_ms, waiting_rank, waiting_state
+from backends.coordination.states import SHELF, after_failure, backoff_ms, waiting_rank, waiting_state
 from backends.model import Severity, WorkItem, WorkState
 from backends.text import clean
 
@@ -171,6 +171,7 @@ def let_go(
     row = journal.row(
         statements.LET_GO,
         state.value,
+        SHELF[state],
         waiting_rank(state, item.priority, run_at, now) if waits else -now,
         item.attempt if attempt is None else attempt,
         run_at,
@@ -250,7 +251,7 @@ def _free_children(journal: Journal, parent: Row) -> Row:
     for child, priority, run_at in freed:
         state = waiting_state(0, run_at, now)
         rank = waiting_rank(state, priority, run_at, now)
-        row = journal.row(statements.FREE, state.value, rank, child)
+        row = journal.row(statements.FREE, state.value, SHELF[state], rank, child)
         assert row is not None
         journal.moved("work.ready", WorkState.BLOCKED, row)
     journal.sql.execute(statements.SATISFY_EDGES, (num,))

@@ -1,6 +1,6 @@
 """The tables and the settings of a connection.
 
-The tables keep to what PostgreSQL also has (partial indexes, stored generated columns); only the pragmas,
+The tables keep to what PostgreSQL also has (partial indexes, checks); only the pragmas,
 STRICT and the column types are SQLite's own.
 """
 
@@ -47,9 +47,9 @@ CREATE TABLE item (
     created_by TEXT,
     own_lease_ms INTEGER NOT NULL,  -- as added; lease_ms is that of the last claim
     rank INTEGER NOT NULL,          -- order inside the state, lower first
-    shelf INTEGER NOT NULL GENERATED ALWAYS AS (CASE state
-        WHEN 'dead' THEN 0 WHEN 'leased' THEN 1 WHEN 'ready' THEN 2 WHEN 'blocked' THEN 3
-        WHEN 'scheduled' THEN 4 WHEN 'cancelled' THEN 5 ELSE 6 END) STORED,
+    shelf INTEGER NOT NULL,         -- the state's place in the order of urgency
+    CHECK (shelf = CASE state WHEN 'dead' THEN 0 WHEN 'leased' THEN 1 WHEN 'ready' THEN 2
+        WHEN 'blocked' THEN 3 WHEN 'scheduled' THEN 4 WHEN 'cancelled' THEN 5 ELSE 6 END),
     CHECK ((state = 'leased') = (fence IS NOT NULL)),
     CHECK ((state = 'leased') = (holder IS NOT NULL)),
     CHECK ((state = 'leased') = (lease_until IS NOT NULL)),

@@ -1,6 +1,6 @@
 """The statements of the store, as constants: sqlite3 prepares each text once and keeps it.
 
-They keep to what PostgreSQL also understands (RETURNING, UPDATE ... FROM, ON CONFLICT). A transition is one
+They keep to what PostgreSQL also understands (RETURNING, ON CONFLICT). A transition is one
 statement whose WHERE holds its guard; the statements of a holder all match ``(id, fence, state = 'leased')``.
 """
 
@@ -35,7 +35,8 @@ HELD_BY = f"{_SELECT_ITEM} WHERE state = 'leased' AND holder = ? ORDER BY lease_
 ALL_LEASED = f"{_SELECT_ITEM} WHERE state = 'leased' ORDER BY lease_until"
 COUNT_BY_SHELF = "SELECT shelf, count(*) FROM item GROUP BY shelf"
 
-ADD_ITEM = f"""INSERT INTO item ({ITEM_COLUMNS}, num, own_lease_ms, rank) VALUES ({", ".join("?" * 33)})"""
+ADD_ITEM = f"""INSERT INTO item ({ITEM_COLUMNS}, num, own_lease_ms, rank, shelf)
+    VALUES ({", ".join("?" * 34)})"""
 ALL_LANES = "SELECT queue, kind FROM lane"
 ADD_LANE = "INSERT INTO lane (queue, kind) VALUES (?, ?)"
 
@@ -55,13 +56,11 @@ WHERE state = 'ready' AND queue = ? AND kind = ? ORDER BY rank, num LIMIT ?
 ADD_ATTEMPT = (
     "INSERT INTO attempt (id, item, number, generation, holder, claimed_at) VALUES (?, ?, ?, ?, ?, ?)"
 )
-# all new attempts at once; params: now, lease, now, now, lease, now, first new fence
 LEASE = f"""
-UPDATE item SET state = 'leased', rank = ?, attempt = attempt.number, fence = attempt.id,
-    holder = attempt.holder, lease_ms = coalesce(?, own_lease_ms), heartbeat_at = ?,
-    lease_until = ? + coalesce(?, own_lease_ms), claimed_at = ?, run_at = NULL, reason = NULL, {_NO_PROGRESS}
-FROM attempt WHERE attempt.id >= ? AND attempt.item = item.num AND item.state = 'ready'
-{_RETURNING}
+UPDATE item SET state = 'leased', shelf = 1, rank = ?, attempt = ?, fence = ?, holder = ?,
+    lease_ms = coalesce(?, own_lease_ms), lease_until = ? + coalesce(?, own_lease_ms), heartbeat_at = ?,
+    claimed_at = ?, run_at = NULL, reason = NULL, {_NO_PROGRESS}
+WHERE num = ? AND state = 'ready' {_RETURNING}
 """
 EXTEND = f"UPDATE item SET lease_until = ? + lease_ms, heartbeat_at = ? {_HELD} {_RETURNING}"
 PROGRESS = f"""
@@ -70,24 +69,24 @@ UPDATE item SET lease_until = ? + lease_ms, heartbeat_at = ?, progress_at = ?,
 {_HELD} {_RETURNING}
 """
 COMPLETE = f"""
-UPDATE item SET state = 'succeeded', rank = ?, finished_at = ?, result = ?, cancel_requested_at = NULL,
-    reason = NULL, {_UNHELD}
+UPDATE item SET state = 'succeeded', shelf = 6, rank = ?, finished_at = ?, result = ?,
+    cancel_requested_at = NULL, reason = NULL, {_UNHELD}
 {_HELD} {_RETURNING}
 """
 # the holder lets go, or is made to, without success
 LET_GO = f"""
-UPDATE item SET state = ?, rank = ?, attempt = ?, run_at = ?, finished_at = ?, reason = ?,
+UPDATE item SET state = ?, shelf = ?, rank = ?, attempt = ?, run_at = ?, finished_at = ?, reason = ?,
     last_error = coalesce(?, last_error), {_UNHELD}
 {_HELD} {_RETURNING}
 """
 # between states that nobody holds
 MOVE = f"""
-UPDATE item SET state = ?, rank = ?, run_at = ?, finished_at = ?, reason = ?
+UPDATE item SET state = ?, shelf = ?, rank = ?, run_at = ?, finished_at = ?, reason = ?
 WHERE num = ? AND state <> 'leased' {_RETURNING}
 """
 RETRY = f"""
-UPDATE item SET state = ?, rank = ?, pending_dependencies = ?, generation = generation + 1, attempt = 0,
-    run_at = NULL, finished_at = NULL, cancel_requested_at = NULL, reason = NULL, result = NULL,
+UPDATE item SET state = ?, shelf = ?, rank = ?, pending_dependencies = ?, generation = generation + 1,
+    attempt = 0, run_at = NULL, finished_at = NULL, cancel_requested_at = NULL, reason = NULL, result = NULL,
     claimed_at = NULL, {_NO_PROGRESS}
 WHERE num = ? AND state IN ('dead', 'cancelled', 'succeeded') {_RETURNING}
 """
@@ -117,7 +116,7 @@ COUNT_DOWN_CHILDREN = f"""
 UPDATE item SET pending_dependencies = pending_dependencies - 1
 WHERE pending_dependencies > 1 AND {_WAITING_CHILD} {_RETURNING}
 """
-FREE = f"UPDATE item SET state = ?, rank = ?, pending_dependencies = 0 WHERE num = ? {_RETURNING}"
+FREE = f"UPDATE item SET state = ?, shelf = ?, rank = ?, pending_dependencies = 0 WHERE num = ? {_RETURNING}"
 SATISFY_EDGES = "UPDATE edge SET satisfied = 1 WHERE parent = ? AND satisfied = 0"
 CLEAR_UNBLOCKS = f"UPDATE item SET unblocks = 0 WHERE num = ? {_RETURNING}"
 # a child that was cancelled while blocked missed what its parents did since

@@ -35,7 +35,8 @@ SHELVES = (
     WorkState.CANCELLED,
     WorkState.SUCCEEDED,
 )
-"""Most urgent first: the queue's own order. The column ``shelf`` of an item is its state's place here."""
+"""Most urgent first: the queue's own order."""
+SHELF: Mapping[WorkState, int] = {state: place for place, state in enumerate(SHELVES)}
 
 AGING_MS = 60_000
 """A waiting item gains one priority level in this time."""

@@ -9,7 +9,7 @@ from backends.coordination.adding import wait_for
 from backends.coordination.errors import Conflict, NotFound
 from backends.coordination.journal import Journal, Row, item_of, refuse_state
 from backends.coordination.nouns import Caller
-from backends.coordination.states import TERMINAL, waiting_rank, waiting_state
+from backends.coordination.states import SHELF, TERMINAL, waiting_rank, waiting_state
 from backends.model import WorkItem, WorkState
 from backends.text import clean
 
@@ -27,7 +27,7 @@ def retry(journal: Journal, item_id: str, by: Caller) -> WorkItem:
     state = waiting_state(len(parents), None, journal.now_ms)
     rank = waiting_rank(state, item.priority, None, journal.now_ms)
     try:
-        after = journal.row(statements.RETRY, state.value, rank, len(parents), num)
+        after = journal.row(statements.RETRY, state.value, SHELF[state], rank, len(parents), num)
     except sqlite3.IntegrityError:
         raise Conflict(
             f"cannot retry {item_id}: another unfinished item has its unique key '{item.unique_key}';"

@@ -78,8 +78,8 @@ class Model:
         state = S.BLOCKED if waits else S.SCHEDULED if (new.run_at or 0) > now else S.READY
         item = WorkItem(
             item_id, new.queue, new.kind, new.title, state, new.priority, now,
-            max_attempts=new.max_attempts or 5, lease_ms=new.lease_ms or 60_000, run_at=new.run_at, pending_dependencies=len(waits),
-            unique_key=new.unique_key, created_by=BY.actor,
+            max_attempts=new.max_attempts or 5, lease_ms=new.lease_ms or 60_000, run_at=new.run_at,
+            pending_dependencies=len(waits), unique_key=new.unique_key, created_by=BY.actor,
         )  # fmt: skip
         self.own_lease[item_id] = item.lease_ms or 0
         self.edges[item_id] = {parent: parent not in waits for parent in new.depends_on}
@@ -235,8 +235,9 @@ class Model:
         waits = sum(not satisfied for satisfied in edges.values())
         item = replace(
             item, state=S.BLOCKED if waits else S.READY, generation=item.generation + 1, attempt=0,
-            run_at=None, finished_at=None, cancel_requested_at=None, reason=None, result=None, claimed_at=None,
-            progress_pct=None, progress_note=None, progress_at=None, pending_dependencies=waits,
+            run_at=None, finished_at=None, cancel_requested_at=None, reason=None, result=None,
+            claimed_at=None, progress_pct=None, progress_note=None, progress_at=None,
+            pending_dependencies=waits,
         )  # fmt: skip
         self.put(item, now)
         self.count_waiting()
