@@ -33,6 +33,7 @@ from backends.recovery import Act as Effect
 from backends.redact import redact_args
 from backends.text import clean
 from console.agent_control import AgentControl, CommandStarter, UnitStarter
+from console.answering import Answering
 from console.commands.registry import Call, CommandError
 from console.config import Config
 from console.exit_codes import ExitCode
@@ -79,6 +80,7 @@ class House:
             self.is_watched,
             self._simulated_gpus() if demo else None,
         )
+        self._answering = Answering(config.analysis, self.picture, clock)
         self._summary_changed = asyncio.Event()
         self._tallies = {
             "hosts": TableTally(self.picture["hosts"], lambda host: str(host.reach.value)),
@@ -99,6 +101,7 @@ class House:
 
     async def close(self) -> None:
         """Close the store; everything acknowledged is in it."""
+        await self._answering.close()
         await self.store.close()
 
     def work(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
@@ -152,9 +155,7 @@ class House:
 
     async def answer(self, request: Ask, send: Callable[[FromWatch], None]) -> None:
         """Stream an answer until it ends or is cancelled."""
-        from console.answering import answer
-
-        await answer(self, request, send)
+        await self._answering.answer(request, send)
 
     # --- for commands: looking -----------------------------------------------------------------------
 

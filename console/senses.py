@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from backends.agents import DeclaredReader, Limits, ProbeReport, Roster, SessionReader, Stall
+from backends.agents import DeclaredReader, ProbeReport, Roster, Session, SessionReader
 from backends.analysis import Inputs, analyse
 from backends.clock import Clock
 from backends.coordination import Commit, DeadGroup, Store
@@ -63,14 +63,7 @@ class Senses:
         self._host = roster.host
         self._dead_groups: list[DeadGroup] = []
         self.health = Health(100)
-        roster.set_limits(
-            Limits(
-                stall=Stall(
-                    warn_s=config.agents.stalled_warn_ms / 1000,
-                    critical_s=config.agents.stalled_critical_ms / 1000,
-                )
-            )
-        )
+        roster.set_limits(config.agents.limits())
         roster.set_declared(config.agents.declared)
         roster.set_patterns(config.agents.discover)
         for registration in store.registrations():
@@ -93,13 +86,15 @@ class Senses:
                     self._host,
                     config.drift.roots,
                     clock,
-                    max_depth=config.drift.max_depth,
                     ignore=config.drift.ignore,
+                    depth=config.drift.max_depth,
                 ),
                 intervals.drift_ms,
             ),
         ]
-        self.pollers.append(self._poller(SessionReader(self._host, self._sessions, clock), intervals.agents_ms))
+        self.pollers.append(
+            self._poller(SessionReader(self._host, clock, self._sessions), intervals.agents_ms)
+        )
         if config.agents.declared:
             self.pollers.append(self._poller(declared, intervals.agents_ms))
         if config.gpu.enabled:
@@ -158,6 +153,10 @@ class Senses:
         self._roster.set_probes(reports)
         self._agents_changed.set()
 
+    def _sessions(self, sessions: list[Session]) -> None:
+        self._roster.set_sessions(sessions)
+        self._agents_changed.set()
+
     def _with_agents(self, gpu: Gpu) -> Gpu:
         if not gpu.processes:
             return gpu
@@ -206,21 +205,34 @@ class Senses:
     async def _keep_findings(self) -> None:
         while True:
             self._dead_groups = await self._store.dead_groups()
+            began = self._clock.monotonic_ms()
             self.judge()
-            await self._clock.sleep(FINDINGS_S if self._is_watched() else FINDINGS_S * 5)
+            pause = FINDINGS_S if self._is_watched() else FINDINGS_S * 5
+            # with very many agents a look costs more; it may take a twentieth of the time
+            await self._clock.sleep(max(pause, (self._clock.monotonic_ms() - began) / 1000 * 20))
 
     def judge(self) -> None:
         """Say what is wrong now, and how much health is left."""
         now = self._clock.now_ms()
+        counts = self._store.counts()
+        leases = self._store.leases_by_holder()
+        estop = self._store.estop()
         inputs = Inputs(
             picture=self._picture,
-            queue=self._store.counts(),
-            dead_groups=self._dead_groups,
-            roster=self._roster,
-            estop=self._store.estop(),
+            work_counts={str(state): number for state, number in counts.items()},
+            dead=self._dead_groups,
+            leases=leases,
+            rss_trends={
+                agent.id: self._roster.rss_trend(agent.id)
+                for agent in self._picture["agents"].rows.values()
+                if agent.processes
+            },
+            estop=estop.reason if estop is not None else None,
+            limits=self._roster.limits,
         )
         self._picture["findings"].replace("analyst", analyse(inputs, now))
-        self.health = score(self._picture, self._store.counts(), now)
+        expired = sum((item.lease_until or now) < now for items in leases.values() for item in items)
+        self.health = score(self._picture, now, dead_letters=counts[WorkState.DEAD], expired_leases=expired)
 
     async def _sweep(self) -> None:
         while True:

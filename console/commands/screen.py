@@ -28,7 +28,7 @@ class ThemeName(Params, frozen=True):
 
 
 class Question(Params, frozen=True):
-    question: Annotated[str, Meta(description="about what is on screen")] = ""
+    question: Annotated[tuple[str, ...], Meta(description="in your own words")] = ()
 
 
 def _screen(id_: str, help_: str, key: str, params: type[Params] = NoParams, hidden: bool = False) -> Command:
@@ -57,7 +57,16 @@ COMMANDS = (
     _screen("problem-list", "what is wrong, across panes", "p"),
     _screen("propose", "run what the finding proposes", "w"),
     _screen("zoom", "give the pane the whole screen", "z"),
-    _screen("ask", "ask about what is on screen", "A", Question),
+    Command(
+        "claude-stream",
+        "analysis",
+        "ask about what is on screen; the answer is streamed",
+        Question,
+        key="A",
+        place=Place.CONSOLE,
+        aliases=("ask",),
+        detail="Without a key for the model, or when it fails, the local analyst answers.",
+    ),
     _screen("theme", "choose a theme", "", ThemeName),
     _screen("refresh", "read everything now", "ctrl+r"),
     _screen("freeze", "stop repainting; again to go on", "f"),

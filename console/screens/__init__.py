@@ -1,0 +1,1 @@
+"""What is laid over the panes: confirmation, details, logs, help."""

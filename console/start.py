@@ -1,0 +1,144 @@
+"""Opening the console: find or start its watch, then draw.
+
+The watch process is started before textual is imported, so that both load at the same time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.cli import Options, fail, load_config
+from console.exit_codes import ExitCode
+from console.lifecycle import LifecycleError, WatchArguments, running_pid, spawn, wait_ready
+from console.paths import StateDirError, config_path, state_paths
+
+if TYPE_CHECKING:
+    from console.config_file import Loaded
+    from console.keymap import Keymap
+
+MIN_COLUMNS, MIN_LINES = 60, 16
+
+
+def open_console(options: Options) -> int:
+    """Run the console until it is left. Returns the exit code."""
+    loaded = load_config(options)
+    keymap = keymap_of(loaded)
+    demo = None
+    if "--demo" in options.flags:
+        from console.demo.fleet import DemoFleet
+
+        demo = DemoFleet.prepare()
+        os.environ["WATCHFLOOR_STATE"] = os.fspath(demo.state)
+        loaded = demo.configured(loaded)
+    _check_terminal()
+    try:
+        paths = state_paths(loaded.config.watch.state_dir, loaded.config.watch.socket, create=True)
+    except StateDirError as error:
+        fail(ExitCode.FAILED, str(error))
+    watch = None
+    if running_pid(paths) is None:
+        watch = spawn(_arguments(options, paths.root, loaded, demo is not None), private=True)
+        atexit.register(_leave, watch)
+    _set_terminal_defaults()
+    ascii_only = wants_ascii(loaded)
+
+    from console.app import WatchfloorApp
+    from console.logs import guard_terminal, open_log, release_terminal
+
+    log_file = open_log(paths.logs, "console")
+    terminal = guard_terminal(paths.logs, "console")
+    app = WatchfloorApp(
+        loaded.config,
+        keymap,
+        paths.socket,
+        watch=watch,
+        ascii_only=ascii_only,
+        settings_file=None if demo is not None else config_path(),
+    )
+    try:
+        if demo is not None:
+            demo.start_when_ready(paths.socket)
+        app.run(mouse=wants_mouse(loaded))
+    finally:
+        release_terminal(terminal)
+        log_file.close()
+        if demo is not None:
+            demo.close()
+    if app.problem:
+        print(f"watchfloor: {app.problem}", file=sys.stderr)
+        return int(ExitCode.FAILED)
+    return int(app.return_code or 0)
+
+
+def keymap_of(loaded: Loaded) -> Keymap:
+    """The key bindings in effect. Ends the process with a clear error when the keymap is broken."""
+    from console.config_decode import ConfigError
+    from console.key_defaults import default_keys
+    from console.keymap import build_keymap
+
+    try:
+        return build_keymap(
+            default_keys(),
+            loaded.config.keys,
+            lambda command: loaded.where(f"keys.{command}"),
+        )
+    except ConfigError as error:
+        fail(ExitCode.USAGE, str(error))
+
+
+def wants_ascii(loaded: Loaded) -> bool:
+    """True when glyphs beyond ASCII would not be drawn: the locale is not UTF-8, or the operator says so."""
+    choice = loaded.config.console.ascii
+    if choice != "auto":
+        return choice
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    return "utf" not in locale.lower()
+
+
+def wants_mouse(loaded: Loaded) -> bool:
+    """Mouse reports cost bytes on a thin line: off over SSH unless asked for."""
+    choice = loaded.config.console.mouse
+    return not os.environ.get("SSH_CONNECTION") if choice == "auto" else choice
+
+
+def watch_ready(watch: subprocess.Popen[bytes]) -> str:
+    """Wait for a private watch; "" or why it did not start."""
+    try:
+        wait_ready(watch)
+    except LifecycleError as error:
+        return str(error)
+    return ""
+
+
+def _arguments(options: Options, state: Path, loaded: Loaded, demo: bool) -> WatchArguments:
+    settings = list(options.values.get("--set", ()))
+    if loaded.config.console.read_only:
+        settings.append("console.read_only=true")
+    return WatchArguments(state, options.value("--config"), tuple(settings), demo)
+
+
+def _leave(watch: subprocess.Popen[bytes]) -> None:
+    """A private watch ends when its standard input does."""
+    if watch.stdin is not None:
+        watch.stdin.close()
+
+
+def _check_terminal() -> None:
+    size = os.get_terminal_size(sys.stdout.fileno())
+    if size.columns and (size.columns < MIN_COLUMNS or size.lines < MIN_LINES):
+        fail(
+            ExitCode.FAILED,
+            f"the terminal has {size.columns}x{size.lines} cells; the console needs {MIN_COLUMNS}x{MIN_LINES}",
+        )
+
+
+def _set_terminal_defaults() -> None:
+    """What textual reads when it is imported: few frames, no animation (made for a thin line)."""
+    os.environ.setdefault("TEXTUAL_FPS", "30")
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
