@@ -51,9 +51,8 @@ def cancel(journal: Journal, item_id: str, by: Caller) -> WorkItem:
         journal.event("work.cancel-requested", item_id, {"holder": item.holder, "fence": item.fence})
         result = journal.touched(after)
     else:
-        after = journal.row(
-            statements.MOVE, "cancelled", -journal.now_ms, None, journal.now_ms, "cancelled", num
-        )
+        now, shelf = journal.now_ms, SHELF[WorkState.CANCELLED]
+        after = journal.row(statements.MOVE, "cancelled", shelf, -now, None, now, "cancelled", num)
         assert after is not None
         if item.state is WorkState.BLOCKED:
             wait_for(journal, _unsatisfied(journal, num), -1)
