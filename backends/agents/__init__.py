@@ -43,7 +43,6 @@ _MODULE_OF = {
 }
 
 
-
 def __getattr__(name: str) -> object:
     module = _MODULE_OF.get(name)
     if module is None:

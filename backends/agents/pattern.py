@@ -8,15 +8,17 @@ searched is cut to :data:`SUBJECT_LIMIT` characters, so the worst that is left i
 from __future__ import annotations
 
 import re
+from functools import cache
 
 #: Longest pattern accepted, in characters.
 PATTERN_LIMIT = 300
-#: Only this many characters of a command line are searched.
+#: Only this many characters of a command line are searched; half of them by patterns with many repeats.
 SUBJECT_LIMIT = 512
 #: How many open repeats (``*``, ``+``, ``{n,m}``) one pattern may hold.
 REPEAT_LIMIT = 3
 
 _REPEAT = re.compile(r"[*+]|\{\d*,\d*\}|\{\d+\}")
+_OPEN_REPEAT = re.compile(r"[*+]|\{\d*,\d*\}")
 _CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
 
 
@@ -41,8 +43,14 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 
 def matches(pattern: re.Pattern[str], command: str) -> bool:
-    """True when ``pattern`` occurs in the first :data:`SUBJECT_LIMIT` characters of ``command``."""
-    return pattern.search(command[:SUBJECT_LIMIT]) is not None
+    """True when ``pattern`` occurs in the beginning of ``command`` (see :data:`SUBJECT_LIMIT`)."""
+    return pattern.search(command[: _subject_limit(pattern.pattern)]) is not None
+
+
+@cache
+def _subject_limit(pattern: str) -> int:
+    """The worst case grows with the length to the power of (open repeats + 1)."""
+    return SUBJECT_LIMIT // 2 if len(_OPEN_REPEAT.findall(pattern)) > 2 else SUBJECT_LIMIT
 
 
 def _refuse_runaway(text: str) -> None:

@@ -153,4 +153,4 @@ def test_the_worst_accepted_pattern_ends_soon_on_the_worst_command_line() -> Non
     pattern = compile_pattern("a.*b.*c.*d")
     began = time.process_time()
     assert not matches(pattern, "a" * 130 + "b" * 130 + "c" * 1_000_000)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 0.5
