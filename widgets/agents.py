@@ -8,7 +8,7 @@ from backends.model import Activity, Agent, Reach, Window
 from widgets.columns import Cell, Column, Now
 from widgets.gauge import level, thin_bar
 from widgets.glyphs import agent_mark, urgency_mark
-from widgets.pane import Pane
+from widgets.pane import Noun, Pane
 from widgets.quantities import UNKNOWN, age, percent, size
 from widgets.table import LiveTable
 
@@ -85,10 +85,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("urgency", "", 1, _urgency, priority=0),
     Column("activity", "STATE", 12, _activity, min_width=11, priority=0),
     Column("agent", "AGENT", 18, _name, min_width=12, grow=True, priority=0),
-    Column("cause", "CAUSE", 13, _cause, min_width=9, priority=1),
+    Column("cause", "CAUSE", 13, _cause, min_width=11, priority=1),
     Column("host", "HOST", 12, lambda agent, now: Cell(agent.host, "dim"), min_width=8, priority=6),
     Column("team", "TEAM", 14, _team, min_width=8, priority=9),
-    Column("work", "WORK", 26, _work, min_width=16, grow=True, priority=2),
+    Column("work", "WORK", 26, _work, min_width=14, grow=True, priority=2),
     Column("pct", "DONE", 9, lambda agent, now: share_cell(agent.work_pct, now), priority=5),
     Column("progress", "MOVED", 5, _progress, align="right", priority=3),
     Column("heartbeat", "BEAT", 4, _heartbeat, align="right", priority=7),
@@ -111,7 +111,7 @@ class AgentsPane(Pane):
     """Every agent, the most urgent on top."""
 
     def __init__(self, number: int = 1, *, ascii_only: bool = False, id: str | None = "agents") -> None:
-        super().__init__(number, "Agents", "agents", ascii_only=ascii_only, id=id)
+        super().__init__(number, "Agents", Noun("agent", "agents"), ascii_only=ascii_only, id=id)
         self.table = LiveTable(
             COLUMNS,
             view="agents",

@@ -12,7 +12,7 @@ from widgets.answer import AnswerView
 from widgets.columns import Cell, Column, Now
 from widgets.glyphs import SEVERITIES
 from widgets.lines import LineView, PageLine
-from widgets.pane import Pane, fit_height
+from widgets.pane import Noun, Pane, fit_height
 from widgets.quantities import age, plural
 from widgets.table import LiveTable
 from widgets.table_messages import CursorMoved
@@ -93,7 +93,7 @@ class AnalysisPane(Pane):
     """
 
     def __init__(self, number: int = 5, *, ascii_only: bool = False, id: str | None = "analysis") -> None:
-        super().__init__(number, "Analysis", "findings", ascii_only=ascii_only, id=id)
+        super().__init__(number, "Analysis", Noun("finding", "findings"), ascii_only=ascii_only, id=id)
         self._checked: tuple[str, ...] = ()
         self._known = False
         self.table = LiveTable(

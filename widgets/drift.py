@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from backends.model import CopyGroup, Window, Worktree
 from widgets.columns import Cell, Column, Now
-from widgets.pane import Pane, fit_height
+from widgets.pane import Noun, Pane, fit_height
 from widgets.quantities import UNKNOWN, age, plural, size
 from widgets.table import LiveTable
 
@@ -115,7 +115,7 @@ class DriftPane(Pane):
     """
 
     def __init__(self, number: int = 4, *, ascii_only: bool = False, id: str | None = "drift") -> None:
-        super().__init__(number, "Drift", "worktrees", ascii_only=ascii_only, id=id)
+        super().__init__(number, "Drift", Noun("worktree", "worktrees"), ascii_only=ascii_only, id=id)
         self.table = LiveTable(
             WORKTREE_COLUMNS,
             view="worktrees",

@@ -9,7 +9,7 @@ from widgets.columns import Cell, Column, Now
 from widgets.gpu_page import gpu_lines
 from widgets.host_page import host_lines
 from widgets.lines import LineView, PageLine
-from widgets.pane import Pane, fit_height
+from widgets.pane import Noun, Pane, fit_height
 from widgets.quantities import UNKNOWN, age, percent, size
 from widgets.table import LiveTable
 
@@ -48,6 +48,10 @@ PROCESS_COLUMNS: tuple[Column, ...] = (
 )
 
 
+_GPUS = Noun("GPU", "GPUs")
+_PROCESSES = Noun("process", "processes")
+
+
 class GpuPane(Pane):
     """GPUs, or the host, its top processes and one line saying why there is no GPU."""
 
@@ -57,7 +61,7 @@ class GpuPane(Pane):
     """
 
     def __init__(self, number: int = 3, *, ascii_only: bool = False, id: str | None = "gpus") -> None:
-        super().__init__(number, "GPUs", "GPUs", ascii_only=ascii_only, id=id)
+        super().__init__(number, "GPUs", _GPUS, ascii_only=ascii_only, id=id)
         self._gpus: tuple[Gpu, ...] | None = None
         self._host: Host | None = None
         self._why_no_gpu = ""
@@ -81,7 +85,7 @@ class GpuPane(Pane):
         if self.shows_host:
             self._why_no_gpu = self._why_no_gpu or window.problem
         else:
-            self.nouns = "GPUs"
+            self.noun = _GPUS
             self.summarise(window)
 
     def show_host(self, host: Host | None, why_no_gpu: str) -> None:
@@ -93,7 +97,7 @@ class GpuPane(Pane):
         """The top processes, shown below the host."""
         self.table.show(window)
         if self.shows_host:
-            self.nouns = "processes"
+            self.noun = _PROCESSES
             self.summarise(window)
 
     @property

@@ -24,6 +24,13 @@ from widgets.table import LiveTable
 from widgets.table_messages import DrawFailed
 
 
+class Noun(NamedTuple):
+    """What the rows are called."""
+
+    one: str
+    many: str
+
+
 class Summary(NamedTuple):
     """What the lower border says of the rows inside."""
 
@@ -40,14 +47,14 @@ class Summary(NamedTuple):
 _WORTH_SAYING_MS = 10_000
 
 
-def summary_text(summary: Summary, now: int, nouns: str, ascii_only: bool = False) -> str:
+def summary_text(summary: Summary, now: int, noun: Noun, ascii_only: bool = False) -> str:
     """``12 of 340 agents · /!idle · by cpu ▼ · read 20s ago``."""
     if summary.total is None:
         return ""
     total = count(summary.total) if summary.is_exact else f"{count(summary.total)}+"
     if summary.table_total is not None and summary.table_total != summary.total:
         total = f"{total} of {count(summary.table_total)}"
-    parts = [f"{total} {nouns}"]
+    parts = [f"{total} {noun.one if total == '1' else noun.many}"]
     if summary.filter:
         parts.append("/" + clean(summary.filter, 40))
     if summary.sort:
@@ -87,7 +94,7 @@ class Pane(Vertical):
         self,
         number: int,
         title: str,
-        nouns: str,
+        noun: Noun,
         *,
         ascii_only: bool = False,
         id: str | None = None,
@@ -95,7 +102,7 @@ class Pane(Vertical):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.title = title
-        self.nouns = nouns
+        self.noun = noun
         self.ascii_only = ascii_only
         self.now = 0
         self._summary = Summary()
@@ -180,7 +187,7 @@ class Pane(Vertical):
         return [*self.query(LiveTable), *self.query(LineView)]
 
     def _say_summary(self) -> None:
-        text = summary_text(self._summary, self.now, self.nouns, self.ascii_only)
+        text = summary_text(self._summary, self.now, self.noun, self.ascii_only)
         if self._stale_since is not None:
             frozen = f"OLD: no news for {span(self.now - self._stale_since)}"
             text = f"{frozen} {'|' if self.ascii_only else '·'} {text}" if text else frozen

@@ -8,7 +8,7 @@ from backends.model import Window, WorkItem, WorkState
 from widgets.agents import share_cell
 from widgets.columns import Cell, Column, Now
 from widgets.glyphs import WORK_STATES, Mark
-from widgets.pane import Pane
+from widgets.pane import Noun, Pane
 from widgets.quantities import UNKNOWN, age, count, left
 from widgets.table import LiveTable
 
@@ -95,7 +95,7 @@ class QueuePane(Pane):
     """The work queue."""
 
     def __init__(self, number: int = 2, *, ascii_only: bool = False, id: str | None = "queue") -> None:
-        super().__init__(number, "Work", "items", ascii_only=ascii_only, id=id)
+        super().__init__(number, "Work", Noun("item", "items"), ascii_only=ascii_only, id=id)
         self.table = LiveTable(
             COLUMNS,
             view="work",
