@@ -231,7 +231,15 @@ class Door(asyncio.Protocol):
             self._house.refresh()
 
     async def _invoke(self, message: Invoke) -> None:
-        self.send(await self._dispatcher.invoke(message, self._requester))
+        reply = await self._dispatcher.invoke(message, self._requester)
+        try:
+            self.send(reply)
+        except TypeError as error:  # a client must not wait for ever because of a bug in a command's data
+            log.exception("the reply to %s cannot be sent", message.command)
+            failure = Failure(
+                int(ExitCode.FAILED), f"{message.command} ran, but its data cannot be sent: {error}"
+            )
+            self.send(Reply(message.id, failure=failure))
 
     def _subscribe(self, message: Subscribe) -> None:
         if message.view.table == "summary":

@@ -29,7 +29,13 @@ def counters(summary: Summary) -> list[CounterGroup]:
     ]
     agents += [
         Counter(
-            "unreachable", summary.agents.get("unreachable", 0), "agents", "reach=unreachable", "✖", "X", "crit"
+            "unreachable",
+            summary.agents.get("unreachable", 0),
+            "agents",
+            "reach=unreachable",
+            "✖",
+            "X",
+            "crit",
         ),
         Counter("unknown", summary.agents.get("unknown", 0), "agents", "!activity:e !activity:o", "?", "?"),
     ]
@@ -55,9 +61,7 @@ def counters(summary: Summary) -> list[CounterGroup]:
     ]
 
 
-def badges(
-    summary: Summary, *, lost: str, read_only: bool, demo: bool, frozen: bool
-) -> list[Badge]:
+def badges(summary: Summary, *, lost: str, read_only: bool, demo: bool, frozen: bool) -> list[Badge]:
     """Words that must not be overlooked."""
     found = []
     if lost:
@@ -74,5 +78,3 @@ def badges(
         style = "crit" if summary.health < 50 else "warn" if summary.health < 80 else "dim"
         found.append(Badge(f"health {summary.health}", style))
     return found
-
-

@@ -132,7 +132,7 @@ def _print_outcome(command: Command, message: str, data: Any, exit_code: int) ->
     if command.table and exit_code == 0:
         from console.listing import table_text
 
-        rows = data.get("rows", ()) if isinstance(data, dict) else data
+        rows = data.get("rows") if isinstance(data, dict) else data
         if isinstance(rows, (list, tuple)):
             print(table_text(command.table, rows))
             print(message, file=sys.stderr)

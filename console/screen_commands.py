@@ -84,7 +84,7 @@ class ScreenCommands:
             "problem-list": self._problems,
             "propose": self._propose,
             "zoom": self._zoom,
-            "claude-stream": lambda: self._ask(args.get("question", "")),
+            "claude-stream": lambda: self._ask(" ".join(args.get("question", ()))),
             "theme": lambda: self._theme(args.get("name", "")),
             "refresh": lambda: self._app.link.send(Refresh()),
             "freeze": self._freeze,
@@ -111,7 +111,9 @@ class ScreenCommands:
         self._focused_name = name
         pane = self._app.panes[name]
         self._show_focused()
-        focusable = [widget for widget in (*pane.query(LiveTable), *pane.query(LineView)) if _is_shown(widget)]
+        focusable = [
+            widget for widget in (*pane.query(LiveTable), *pane.query(LineView)) if _is_shown(widget)
+        ]
         if focusable:
             focusable[0].focus()
 
@@ -187,7 +189,9 @@ class ScreenCommands:
     def _mark_all(self) -> None:
         table = self._app.table
         if table is not None and not table.mark_all():
-            self._app.say(f"marked the {len(table.marks)} rows at hand of {table.total}; filter to narrow down")
+            self._app.say(
+                f"marked the {len(table.marks)} rows at hand of {table.total}; filter to narrow down"
+            )
 
     def _filter(self, text: str | None) -> None:
         table = self._app.table
@@ -339,7 +343,9 @@ class ScreenCommands:
         table = self._app.table
         finding = table.cursor_row if table is not None else None
         if not isinstance(finding, Finding) or finding.proposal is None:
-            self._app.say("this finding proposes nothing" if isinstance(finding, Finding) else "no finding here")
+            self._app.say(
+                "this finding proposes nothing" if isinstance(finding, Finding) else "no finding here"
+            )
             return
         proposal = finding.proposal
         try:
@@ -453,5 +459,3 @@ _SHORT = {
 
 def _is_shown(widget: Widget) -> bool:
     return bool(widget.display) and widget.can_focus
-
-

@@ -21,7 +21,7 @@ class RegisterAgent(Params, frozen=True):
     team: Annotated[str, Meta(max_length=100)] = ""
     layer: Annotated[str, Meta(max_length=100)] = ""
     capability: Annotated[tuple[str, ...], Meta(description="what it can do; may be given again")] = ()
-    pid: Annotated[int | None, Meta(description="its process, so that it can be measured", ge=2)] = None
+    pid: Annotated[int, Meta(description="its process, so that it can be measured", ge=0)] = 0
     ttl: Annotated[str, Meta(description="stale when silent for longer, such as 15s")] = ""
     log: Annotated[str, Meta(description="path of its log file")] = ""
 
@@ -33,7 +33,7 @@ async def register_agent(house: House, call: Call) -> Act:
 
     params: RegisterAgent = call.params
     ref = None
-    if params.pid is not None:
+    if params.pid:
         ref = process_ref(params.pid)
         if ref is None:
             raise CommandError(ExitCode.NOT_FOUND, f"there is no process {params.pid} on this machine")
@@ -44,9 +44,9 @@ async def register_agent(house: House, call: Call) -> Act:
         team=clean(params.team, 100),
         layer=clean(params.layer, 100),
         capabilities=tuple(clean(capability, 100) for capability in params.capability),
-        pid=params.pid,
+        pid=params.pid or None,
         pid_start_ticks=ref.start_ticks if ref else None,
-        ttl_ms=parse_duration_ms(params.ttl) if params.ttl else house.config.agents.ttl_ms,
+        ttl_ms=parse_duration_ms(params.ttl) if params.ttl else int(house.config.agents.ttl_ms),
         log_path=params.log or None,
         registered_at=house.clock.now_ms(),
     )

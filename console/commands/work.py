@@ -26,7 +26,9 @@ class AddWork(Params, frozen=True):
     payload: Annotated[str, Meta(description="JSON for the worker")] = ""
     after: Annotated[tuple[str, ...], Meta(description="item it depends on; may be given again")] = ()
     unique: Annotated[str, Meta(description="key: an open item with it is returned instead")] = ""
-    max_attempts: Annotated[int | None, Meta(description="claims before it is dead", ge=1, le=1000)] = None
+    max_attempts: Annotated[
+        int, Meta(description="claims before it is dead; 0: as configured", ge=0, le=1000)
+    ] = 0
     lease: Annotated[str, Meta(description="lease of a claim, such as 90s or 15m")] = ""
     delay: Annotated[str, Meta(description="not before this long from now")] = ""
     id: Annotated[str, Meta(description="an id of your own", max_length=200)] = ""
@@ -42,7 +44,7 @@ async def add_work(house: House, call: Call) -> Act:
         _json("payload", params.payload)
     queue = house.config.queue
     new = NewWork(
-        id=clean(params.id, 200),
+        id=clean(params.id, 200) or None,
         kind=clean(params.type, 200),
         title=clean(params.title),
         priority=params.priority,
@@ -52,7 +54,7 @@ async def add_work(house: House, call: Call) -> Act:
         unique_key=clean(params.unique, 200) or None,
         run_at=house.clock.now_ms() + parse_duration_ms(params.delay) if params.delay else None,
         max_attempts=params.max_attempts or queue.max_attempts,
-        lease_ms=parse_duration_ms(params.lease) if params.lease else queue.lease_ms,
+        lease_ms=parse_duration_ms(params.lease) if params.lease else int(queue.lease_ms),
     )
     (item,) = await house.store.add([new], call.caller)
     return Act(f"added {item.id} ({item.state})", data=item, audited=True)

@@ -126,5 +126,3 @@ def _section(title: str, commands: Sequence[Command], keymap: Keymap) -> list[Pa
         if keys:
             lines.append((Cell(f"  {keys:<18}", "accent"), Cell(command.help), Cell(danger, "dim")))
     return lines
-
-
