@@ -1,5 +1,6 @@
 """Work queue, agents, events and audit trail of one watch, in one SQLite file. Front door of the room."""
 
+from backends.coordination import operations
 from backends.coordination.errors import (
     Closed,
     Conflict,
@@ -54,4 +55,5 @@ __all__ = [
     "StoreUnusable",
     "Swept",
     "Unwritable",
+    "operations",
 ]

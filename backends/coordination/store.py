@@ -15,7 +15,16 @@ from msgspec.structs import replace
 
 from backends.audit import AuditDraft
 from backends.clock import Clock
-from backends.coordination import adding, claiming, holding, reading, registrations, steering, windows
+from backends.coordination import (
+    adding,
+    claiming,
+    holding,
+    operations,
+    reading,
+    registrations,
+    steering,
+    windows,
+)
 from backends.coordination.checkpoints import Checkpoints, checkpoint_path, report_lost_checkpoints
 from backends.coordination.errors import Invalid, StoreError
 from backends.coordination.files import FileLock, as_store_error, open_database, open_reader
@@ -118,7 +127,7 @@ class Store:
         """Run ``operation`` in the next commit and call ``settle`` **on the writer thread** right after it.
 
         The shortest way there and back, for a caller that can send a reply from any thread. ``settle`` must
-        be quick and must not raise. Operations are the functions of this room that take a journal first.
+        be quick and must not raise. Operations come from :mod:`backends.coordination.operations`.
         """
         self._writer.submit(operation, settle)
 
@@ -183,9 +192,10 @@ class Store:
 
         Raises ``Frozen`` under an emergency stop, ``Conflict`` for a draining holder.
         """
-        claiming.checked_claim(holder, limit, lease_ms)
         return await self._write(
-            lambda journal: claiming.claim(journal, holder, by, limit, kinds, queues, item_id, lease_ms)
+            operations.claim(
+                holder, by, limit=limit, kinds=kinds, queues=queues, item_id=item_id, lease_ms=lease_ms
+            )
         )
 
     async def extend(self, item_id: str, fence: int | None, *, holder: str | None = None) -> WorkItem:
@@ -217,10 +227,7 @@ class Store:
         """The work is done. ``result`` is JSON text. Repeated with the same fence it returns the first
         outcome.
         """
-        result = adding.checked_json(result, "result")
-        return await self._write(
-            lambda journal: holding.complete(journal, item_id, fence, result, by, holder)
-        )
+        return await self._write(operations.complete(item_id, fence, result, by, holder=holder))
 
     async def complete_many(
         self, done: Sequence[tuple[str, int, str | None]], by: Caller
@@ -228,8 +235,7 @@ class Store:
         """Complete each of ``(item id, fence, result)`` in one commit. A lost lease is an error in its
         place.
         """
-        checked = [(item_id, fence, adding.checked_json(result, "result")) for item_id, fence, result in done]
-        return await self._write(lambda journal: holding.complete_many(journal, checked, by))
+        return await self._write(operations.complete_many(done, by))
 
     async def fail(
         self,
