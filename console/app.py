@@ -14,6 +14,7 @@ import msgspec
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.driver import Driver
 from textual.filter import LineFilter
 
 from backends.model import Finding, Host, SourceState, Summary, View, Window
@@ -60,6 +61,7 @@ class WatchfloorApp(App[None]):
 
     def __init__(
         self,
+        driver_class: type[Driver] | None,
         config: Config,
         keymap: Keymap,
         socket: Path,
@@ -68,7 +70,7 @@ class WatchfloorApp(App[None]):
         ascii_only: bool = False,
         settings_file: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=driver_class)
         self.config = config
         self.keymap = keymap
         self.ascii_only = ascii_only

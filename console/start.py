@@ -49,10 +49,12 @@ def open_console(options: Options) -> int:
 
     from console.app import WatchfloorApp
     from console.logs import guard_terminal, open_log, release_terminal
+    from console.terminal import TerminalDriver
 
     log_file = open_log(paths.logs, "console")
     terminal = guard_terminal(paths.logs, "console")
     app = WatchfloorApp(
+        TerminalDriver,
         loaded.config,
         keymap,
         paths.socket,

@@ -1,0 +1,18 @@
+"""The driver that draws on standard output, while the process's own stderr goes to a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's own draws on stderr, where anything else that is printed would garble the screen."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        assert sys.__stdout__ is not None
+        self._file = os.fdopen(os.dup(sys.__stdout__.fileno()), "w", encoding="utf-8", newline="")
