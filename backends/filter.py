@@ -4,7 +4,8 @@
 
 Terms are separated by spaces and must all hold. A bare word is searched in the table's text fields without
 regard to case. ``field:value`` is "contains", ``=`` ``!=`` ``<`` ``<=`` ``>`` ``>=`` compare. ``!`` before a
-term turns it round. Quotes keep spaces together. A row whose field is unknown matches no comparison.
+term turns it round. Quotes keep spaces together. ``field=?`` finds rows whose field is unknown; they match no
+other comparison.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Term(NamedTuple):
     """One condition. ``field`` is ``None`` for a bare word; ``value`` is in the field's own unit."""
 
     field: str | None
-    op: str  # contains, =, !=, <, <=, >, >=
+    op: str  # contains, =, !=, <, <=, >, >=, unknown
     value: str | float | int
     negated: bool
 
@@ -96,6 +97,8 @@ def _field_term(table: str, name: str, op: str, value: str, negated: bool) -> Te
         raise FilterError(f"no field '{name}' in {table}; {hint}")
     if not value:
         raise FilterError(f"'{name}{op}' needs a value")
+    if value == "?" and op in (":", "="):
+        return Term(name, "unknown", value, negated)
     if field.kind is Kind.TEXT:
         if op not in (":", "=", "!="):
             raise FilterError(f"'{name}' is text; use {name}:{value} or {name}={value}")
@@ -119,7 +122,9 @@ def resolve_times(table: str, terms: Sequence[Term], now_ms: int) -> list[Term]:
     resolved = []
     for term in terms:
         kind = FIELDS[table][term.field].kind if term.field else Kind.TEXT
-        if kind is Kind.AGE:
+        if term.op == "unknown":
+            pass
+        elif kind is Kind.AGE:
             term = term._replace(op=_MIRRORED[term.op], value=now_ms - int(term.value))
         elif kind is Kind.LEFT:
             term = term._replace(value=now_ms + int(term.value))
@@ -147,6 +152,8 @@ def _test(table: str, term: Term) -> Callable[[Any], bool]:
 
         return found
     field = FIELDS[table][term.field]
+    if term.op == "unknown":
+        return lambda row: (field.get(row) is None) == wanted
     if field.kind is Kind.TEXT:
         compare = operator.contains if term.op == "contains" else _COMPARE[term.op]
     else:

@@ -1,4 +1,4 @@
-"""From a key or a line to an outcome: ask the watch for the plan, have it confirmed, run it, say how it ended."""
+"""From a key or a line to an outcome: get the plan, have it confirmed, run it, say how it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers to questions about the Picture: the model's, streamed, or the local analyst's when there is none."""
+"""Answers to questions about the Picture: the model's, streamed, or else the local analyst's."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from console.heading import badges, counters
 from console.keymap import GLOBAL, Keymap
 from console.link import Link
 from console.looking import Lookers, filter_problem
+from console.private_watch import PrivateWatch
 from console.screen_commands import ScreenCommands
 from console.screens.page import PageScreen, text_lines
 from console.theme import THEMES
@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 #: Below this the panes are shown one at a time.
 WIDE_COLUMNS, WIDE_LINES = 110, 34
+#: Whose age a pane's data has.
+SOURCE_PANES = {"processes": "agents", "gpu": "gpu", "drift": "drift"}
 #: The table that holds the subject of a finding.
 SUBJECT_TABLES = {"agent": "agents", "work": "work"}
 
@@ -66,7 +68,7 @@ class WatchfloorApp(App[None]):
         keymap: Keymap,
         socket: Path,
         *,
-        watch: subprocess.Popen[bytes] | None = None,
+        own_watch: PrivateWatch | None = None,
         ascii_only: bool = False,
         settings_file: Path | None = None,
     ) -> None:
@@ -81,7 +83,7 @@ class WatchfloorApp(App[None]):
         self.is_frozen = False
         self.link = Link(socket, self._attached, self._lost, self._totals)
         self.lookers = Lookers(self.link)
-        self._watch = watch
+        self._own_watch = own_watch
         self._actor = Actor(self)
         self._screen_commands = ScreenCommands(self)
         self._lost_reason = ""
@@ -145,10 +147,8 @@ class WatchfloorApp(App[None]):
 
     async def _live(self) -> None:
         """Wait for a watch of our own, then listen to it for as long as the console lives."""
-        if self._watch is not None:
-            from console.start import watch_ready
-
-            self.problem = await asyncio.to_thread(watch_ready, self._watch)
+        if self._own_watch is not None:
+            self.problem = await asyncio.to_thread(self._own_watch.wait_ready)
             if self.problem:
                 self.exit(return_code=1)
                 return
@@ -191,12 +191,17 @@ class WatchfloorApp(App[None]):
             for pane in self.panes.values():
                 pane.set_stale(self._lost_at)
             self.redraw_header()
-        self._screen_commands.revive_watch()
+        if self._own_watch is not None:
+            self._own_watch.revive()
 
     def _totals(self, summary: Summary) -> None:
         self.summary = summary
         self.redraw_header()
         self._show_host_of(summary)
+        for state in summary.sources:
+            pane = self.panes.get(SOURCE_PANES.get(state.source, ""))
+            if pane is not None:
+                pane.set_observed(state.observed_at)
 
     def _show_host(self, window: Window) -> None:
         self._host = window.rows[0] if window.rows else None
@@ -329,7 +334,7 @@ class WatchfloorApp(App[None]):
         """A page of plain text."""
         self.push_screen(PageScreen(title, text_lines(text), ascii_only=self.ascii_only))
 
-    # --- messages ---------------------------------------------------------------------------------------------
+    # --- messages --------------------------------------------------------------------------------------
 
     def on_live_table_window_wanted(self, event: WindowWanted) -> None:
         self.lookers.wanted(event)

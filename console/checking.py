@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from console.house import House
 
-#: Before it a WAL can be corrupted by two connections that write at once; we have one writer only (sqlite.org, release 3.51.3).
+#: Before it two connections that write at once can corrupt a WAL (sqlite.org, release 3.51.3); we have one.
 WAL_RESET_FIX = (3, 51, 3)
 LOW_DISK_BYTES = 256 * 1024 * 1024
 

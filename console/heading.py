@@ -37,7 +37,9 @@ def counters(summary: Summary) -> list[CounterGroup]:
             "X",
             "crit",
         ),
-        Counter("unknown", summary.agents.get("unknown", 0), "agents", "!activity:e !activity:o", "?", "?"),
+        Counter(
+            "unknown", summary.agents.get("unknown", 0), "agents", "activity=? !reach=unreachable", "?", "?"
+        ),
     ]
     work = [
         _counter(str(state), summary.work.get(str(state), 0), "work", f"state={state}", mark)

@@ -27,6 +27,7 @@ class Looker:
     show: Show
     view: View
     is_main: bool  # its filter and order are what the pane's border says
+    empty: str  # what the table says when there is nothing and no filter hides anything
     subscription: int | None = None
     held_back: Window | None = field(default=None, repr=False)  # newest, while painting is frozen
 
@@ -42,7 +43,7 @@ class Lookers:
     def add(self, pane: Pane, table: LiveTable, show: Show, sort: str = "", is_main: bool = True) -> None:
         """Look at ``table``'s rows from now on."""
         view = View(table.view, sort=sort.removeprefix("-"), descending=sort.startswith("-"), count=50)
-        looker = Looker(pane, table, show, view, is_main)
+        looker = Looker(pane, table, show, view, is_main, table.empty)
         self._by_table[table] = looker
         looker.subscription = self._link.subscribe(view, lambda window: self._arrived(looker, window))
         self._say(looker)
@@ -94,6 +95,9 @@ class Lookers:
     def _say(self, looker: Looker) -> None:
         view = looker.view
         looker.table.set_sort(view.sort, view.descending)
+        looker.table.set_empty(
+            f"nothing matches {view.filter} (esc clears the filter)" if view.filter else looker.empty
+        )
         if looker.is_main:
             looker.pane.set_view(view.filter, view.sort, view.descending)
 

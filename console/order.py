@@ -208,4 +208,8 @@ class Order:
 
 
 def _is_time(table: str, term: Term) -> bool:
-    return term.field is not None and FIELDS[table][term.field].kind in (Kind.AGE, Kind.LEFT)
+    return (
+        term.field is not None
+        and term.op != "unknown"
+        and FIELDS[table][term.field].kind in (Kind.AGE, Kind.LEFT)
+    )

@@ -301,10 +301,14 @@ class ScreenCommands:
                 screen.append(message.text, message.ended)
 
         def opened() -> None:
-            stream = self._app.link.follow(target, take)
-            screen.on_close = lambda: self._app.link.stop(stream)
+            streams.append(self._app.link.follow(target, take))
 
-        self._app.push_screen(screen)
+        def closed(_: None) -> None:
+            for stream in streams:
+                self._app.link.stop(stream)
+
+        streams: list[int] = []
+        self._app.push_screen(screen, closed)
         self._app.call_after_refresh(opened)
 
     def _help(self) -> None:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import atexit
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.cli import Options, fail, load_config
 from console.exit_codes import ExitCode
-from console.lifecycle import LifecycleError, WatchArguments, running_pid, spawn, wait_ready
+from console.lifecycle import WatchArguments, running_pid
 from console.paths import StateDirError, config_path, state_paths
+from console.private_watch import PrivateWatch
 
 if TYPE_CHECKING:
     from console.config_file import Loaded
@@ -40,10 +40,10 @@ def open_console(options: Options) -> int:
         paths = state_paths(loaded.config.watch.state_dir, loaded.config.watch.socket, create=True)
     except StateDirError as error:
         fail(ExitCode.FAILED, str(error))
-    watch = None
+    own_watch = None
     if running_pid(paths) is None:
-        watch = spawn(_arguments(options, paths.root, loaded, demo is not None), private=True)
-        atexit.register(_leave, watch)
+        own_watch = PrivateWatch(_arguments(options, paths.root, loaded, demo is not None))
+        atexit.register(own_watch.leave)
     _set_terminal_defaults()
     ascii_only = wants_ascii(loaded)
 
@@ -58,7 +58,7 @@ def open_console(options: Options) -> int:
         loaded.config,
         keymap,
         paths.socket,
-        watch=watch,
+        own_watch=own_watch,
         ascii_only=ascii_only,
         settings_file=None if demo is not None else config_path(),
     )
@@ -108,15 +108,6 @@ def wants_mouse(loaded: Loaded) -> bool:
     return not os.environ.get("SSH_CONNECTION") if choice == "auto" else choice
 
 
-def watch_ready(watch: subprocess.Popen[bytes]) -> str:
-    """Wait for a private watch; "" or why it did not start."""
-    try:
-        wait_ready(watch)
-    except LifecycleError as error:
-        return str(error)
-    return ""
-
-
 def _arguments(options: Options, state: Path, loaded: Loaded, demo: bool) -> WatchArguments:
     settings = list(options.values.get("--set", ()))
     if loaded.config.console.read_only:
@@ -124,18 +115,12 @@ def _arguments(options: Options, state: Path, loaded: Loaded, demo: bool) -> Wat
     return WatchArguments(state, options.value("--config"), tuple(settings), demo)
 
 
-def _leave(watch: subprocess.Popen[bytes]) -> None:
-    """A private watch ends when its standard input does."""
-    if watch.stdin is not None:
-        watch.stdin.close()
-
-
 def _check_terminal() -> None:
     size = os.get_terminal_size(sys.stdout.fileno())
     if size.columns and (size.columns < MIN_COLUMNS or size.lines < MIN_LINES):
         fail(
             ExitCode.FAILED,
-            f"the terminal has {size.columns}x{size.lines} cells; the console needs {MIN_COLUMNS}x{MIN_LINES}",
+            f"the terminal has {size.columns}x{size.lines} cells; it needs {MIN_COLUMNS}x{MIN_LINES}",
         )
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
+from textual.widget import Widget
 
 from backends.model import Finding, Proposal, Window
 from widgets.answer import AnswerView
@@ -159,6 +160,12 @@ class AnalysisPane(Pane):
     def has_answer(self) -> bool:
         """The answer area is open."""
         return self.has_class("-answer")
+
+    @property
+    def body(self) -> Widget:
+        if self.has_answer:
+            return self.answer
+        return self.page if self.has_class("-calm") else self.table
 
     def on_live_table_cursor_moved(self, event: CursorMoved) -> None:
         self.page.redraw()

@@ -107,6 +107,8 @@ def _where(group: CopyGroup) -> Cell:
 class DriftPane(Pane):
     """Working trees above, identical scripts below."""
 
+    CURRENT_MS = 90_000  # they are read every half minute
+
     DEFAULT_CSS = """
     DriftPane > .drift--section { height: 1; padding: 0 1; color: $foreground 55%; display: none; }
     DriftPane > #copies-table { display: none; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
+from textual.widget import Widget
 
 from backends.model import Gpu, Host, Process, Window
 from widgets.columns import Cell, Column, Now
@@ -104,6 +105,10 @@ class GpuPane(Pane):
     def shows_host(self) -> bool:
         """There is no GPU to show."""
         return not self._gpus and (self._gpus is not None or bool(self._why_no_gpu))
+
+    @property
+    def body(self) -> Widget:
+        return self.table if self.shows_host else self.page
 
     def _redraw(self) -> None:
         shows_host = self.shows_host

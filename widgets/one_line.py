@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.geometry import Region
@@ -81,7 +83,7 @@ class Hints(OneLine):
         super().__init__(ascii_only=ascii_only, id=id)
         self._hints: tuple[tuple[str, str], ...] = ()
 
-    def set_hints(self, hints: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> None:
+    def set_hints(self, hints: Sequence[tuple[str, str]]) -> None:
         """Replace the hints, the most useful first."""
         self._hints = tuple((clean(key, 20), clean(label, 40)) for key, label in hints)
         self.redraw()

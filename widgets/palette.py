@@ -15,8 +15,6 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.widget import Widget
 
-STYLE_NAMES = ("", "strong", "dim", "ok", "warn", "crit", "stale", "accent", "gauge", "track", "title")
-
 # meaning -> (our variable, Textual's own variable, last resort)
 _FOREGROUNDS = {
     "": ("text-plain", "foreground", "#d0d0d0"),

@@ -6,7 +6,7 @@ greyed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -43,11 +43,9 @@ class Summary(NamedTuple):
     observed_at: int | None = None
 
 
-# Data younger than this is simply current; its age is said from here on.
-_WORTH_SAYING_MS = 10_000
-
-
-def summary_text(summary: Summary, now: int, noun: Noun, ascii_only: bool = False) -> str:
+def summary_text(
+    summary: Summary, now: int, noun: Noun, ascii_only: bool = False, current_ms: int = 10_000
+) -> str:
     """``12 of 340 agents · /!idle · by cpu ▼ · read 20s ago``."""
     if summary.total is None:
         return ""
@@ -60,13 +58,16 @@ def summary_text(summary: Summary, now: int, noun: Noun, ascii_only: bool = Fals
     if summary.sort:
         arrow = ("v" if summary.descending else "^") if ascii_only else "▼" if summary.descending else "▲"
         parts.append(f"by {clean(summary.sort, 20)} {arrow}")
-    if summary.observed_at is not None and now - summary.observed_at >= _WORTH_SAYING_MS:
+    if summary.observed_at is not None and now - summary.observed_at >= current_ms:
         parts.append(f"read {span(now - summary.observed_at)} ago")
     return (" | " if ascii_only else " · ").join(parts)
 
 
 class Pane(Vertical):
     """A bordered part of the screen. Subclasses compose its body and push rows into it."""
+
+    #: Data younger than this is simply current; its age is said from here on.
+    CURRENT_MS: ClassVar[int] = 10_000
 
     DEFAULT_CSS = """
     Pane {
@@ -148,6 +149,11 @@ class Pane(Vertical):
         self.set_problem(window.problem)
         self._say_summary()
 
+    def set_observed(self, at_ms: int | None) -> None:
+        """When the rows were last confirmed by their source, changed or not."""
+        self._summary = self._summary._replace(observed_at=at_ms)
+        self._say_summary()
+
     def set_heading(self, text: str) -> None:
         """Say something beside the title: counts by state."""
         self._label(
@@ -181,13 +187,21 @@ class Pane(Vertical):
         """What the lower border says."""
         return self._labels["_border_subtitle"]
 
+    @property
+    def body(self) -> Widget | None:
+        """The widget inside that takes the keys now."""
+        for widget in self.query("*"):
+            if widget.focusable:
+                return widget
+        return None
+
     # --- drawing the frame -----------------------------------------------------------------------------
 
     def _drawn_widgets(self) -> list[LiveTable | LineView]:
         return [*self.query(LiveTable), *self.query(LineView)]
 
     def _say_summary(self) -> None:
-        text = summary_text(self._summary, self.now, self.noun, self.ascii_only)
+        text = summary_text(self._summary, self.now, self.noun, self.ascii_only, self.CURRENT_MS)
         if self._stale_since is not None:
             frozen = f"OLD: no news for {span(self.now - self._stale_since)}"
             text = f"{frozen} {'|' if self.ascii_only else '·'} {text}" if text else frozen

@@ -157,6 +157,21 @@ class LiveTable(ScrollView, can_focus=True):
         return tuple(placed.column for placed in self._drawing.placed)
 
     @property
+    def rows(self) -> tuple[Any, ...]:
+        """The rows at hand: those of the window."""
+        return tuple(self._held.rows)
+
+    @property
+    def empty(self) -> str:
+        """What is said when no row matches."""
+        return self._empty
+
+    def row_text(self, row: Any) -> str:
+        """A row as its columns say it, on one line."""
+        cells = (column.draw(row, self._drawing.now).text.strip() for column in self.columns)
+        return "  ".join(cell for cell in cells if cell)
+
+    @property
     def total(self) -> int:
         """Rows that match the view."""
         return self._held.total
@@ -185,6 +200,10 @@ class LiveTable(ScrollView, can_focus=True):
     def wanted(self) -> WindowWanted | None:
         """What was asked for last: what a subscription made anew should ask for."""
         return self._asked
+
+    def text_of(self, row: Any) -> str:
+        """A row as one line of text: what every column draws, shown or not, separated by tabs."""
+        return "\t".join(column.draw(row, self._drawing.now).text for column in self.columns)
 
     # --- marks -----------------------------------------------------------------------------------------
 

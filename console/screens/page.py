@@ -76,7 +76,8 @@ class PageScreen(ModalScreen[None]):
 
     def _fit(self) -> None:
         if not self._tall:
-            self.page.styles.height = max(1, len(self.page.lines))
+            width = min(100, self.app.size.width * 96 // 100) - 5  # border, padding and the bar
+            self.page.styles.height = max(1, len(self._draw(width, Now(0, self._ascii_only))))
 
     def _drawn(self, width: int, now: Now) -> Sequence[PageLine]:
         return self._draw(width, now)
