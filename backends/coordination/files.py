@@ -15,7 +15,6 @@ from backends.coordination.errors import (
     Corrupt,
     DiskFull,
     ForeignFile,
-    Invalid,
     Locked,
     NewerSchema,
     StoreError,
@@ -45,8 +44,6 @@ def as_store_error(path: Path, error: Exception) -> Exception:
         return _unusable(path, error)
     if isinstance(error, OSError):
         return _from_os(path, error)
-    if isinstance(error, ValueError):
-        return Invalid(str(error))
     return error
 
 
