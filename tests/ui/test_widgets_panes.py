@@ -36,7 +36,7 @@ from backends.model import (
     Worktree,
 )
 from backends.text import UNSAFE
-from console.theme import DARK
+from console.theme import DARK, LIGHT
 from widgets.agents import AgentsPane
 from widgets.analysis import AnalysisPane
 from widgets.columns import Cell, Column, Now
@@ -267,35 +267,35 @@ def poisoned(value: Any, poison: str) -> Any:
     return poison if type(value) is str else value
 
 
-@pytest.mark.parametrize("poison", HOSTILE)
 @pytest.mark.parametrize("pane", [expected.pane for expected in EXPECTED])
-async def test_hostile_text_in_every_field_is_drawn_as_it_is(pane: str, poison: str) -> None:
+async def test_hostile_text_in_every_field_is_drawn_as_it_is(pane: str) -> None:
     app = FloorApp(pane)
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause()
-        app.feed(lambda noun: poisoned(noun, poison))
         shown = app.query_one(f"#{pane}", Pane)
-        shown.set_view(poison, poison, True)
-        shown.set_problem(poison)
-        if pane == "analysis":
-            app.analysis.set_checked([poison])
-            app.analysis.begin_answer(poison)
-            app.analysis.append_answer(poison)
-            app.analysis.end_answer(poison)
-        await pilot.pause()
-        assert_harmless(app, poison)
+        for poison in HOSTILE:
+            app.feed(lambda noun, poison=poison: poisoned(noun, poison))
+            shown.set_view(poison, poison, True)
+            shown.set_problem(poison)
+            if pane == "analysis":
+                app.analysis.set_checked([poison])
+                app.analysis.begin_answer(poison)
+                app.analysis.append_answer(poison)
+                app.analysis.end_answer(poison)
+            await pilot.pause()
+            assert_harmless(app, poison)
 
 
-@pytest.mark.parametrize("poison", HOSTILE)
-async def test_hostile_text_in_the_host_is_drawn_as_it_is(poison: str) -> None:
+async def test_hostile_text_in_the_host_is_drawn_as_it_is() -> None:
     app = FloorApp("gpus")
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause()
         app.gpus.show(window("gpus"))
-        app.gpus.show_host(poisoned(HOST, poison), poison)
-        app.gpus.show_processes(window("processes", poisoned(PROCESS, poison)))
-        await pilot.pause()
-        assert_harmless(app, poison)
+        for poison in HOSTILE:
+            app.gpus.show_host(poisoned(HOST, poison), poison)
+            app.gpus.show_processes(window("processes", poisoned(PROCESS, poison)))
+            await pilot.pause()
+            assert_harmless(app, poison)
 
 
 def assert_harmless(app: FloorApp, poison: str) -> None:
@@ -479,3 +479,80 @@ async def test_the_output_filter_stops_what_was_never_cleaned() -> None:
         text = "".join(strip.text for strip in app.screen._compositor.render_strips())
         assert UNSAFE.search(text) is None
         assert "a␛]52;c;aGk=" in text
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (12, 4), (30, 8), (240, 60)], ids=str)
+@pytest.mark.parametrize("pane", [expected.pane for expected in EXPECTED])
+async def test_no_size_of_terminal_breaks_a_pane(pane: str, size: tuple[int, int]) -> None:
+    app = FloorApp(pane)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        app.feed()
+        app.gpus.show_host(HOST, "no driver")
+        app.analysis.begin_answer("why is it slow?")
+        app.analysis.end_answer("local answer")
+        await pilot.press("j", "G", "g", "right", "left", "pagedown", "pageup")
+        assert {strip.cell_length for strip in app.screen._compositor.render_strips()} == {size[0]}
+
+
+async def test_a_new_theme_repaints_everything_in_its_own_colours() -> None:
+    app = FloorApp("agents")
+    app.register_theme(LIGHT)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.feed()
+        await pilot.pause()
+
+        def colours() -> set[str]:
+            return {
+                part.triplet.hex
+                for segment in app.segments()
+                if segment.style is not None
+                for part in (segment.style.color, segment.style.bgcolor)
+                if part is not None and part.triplet is not None
+            }
+
+        assert DARK.variables["text-plain"] in colours()
+        app.theme = LIGHT.name
+        await pilot.pause()
+        await pilot.pause()
+        assert LIGHT.variables["text-plain"] in colours()
+        assert DARK.variables["text-plain"] not in colours()
+        assert (DARK.background or "") not in colours()
+
+
+def body(pane: Pane) -> str | None:
+    return None if pane.body is None else pane.body.id
+
+
+async def test_the_widget_that_takes_the_keys_is_the_one_in_view() -> None:
+    app = FloorApp("gpus")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.agents.table.text_of(AGENT).split("\t")[2] == "builder-1"
+        app.gpus.show(window("gpus", GPU))
+        assert body(app.gpus) == app.gpus.page.id
+        app.gpus.show(window("gpus"))
+        app.gpus.show_host(HOST, "no driver")
+        assert body(app.gpus) == app.gpus.table.id
+        app.analysis.show(window("findings"))
+        assert body(app.analysis) == app.analysis.page.id
+        app.analysis.show(window("findings", FINDING))
+        assert body(app.analysis) == app.analysis.table.id
+        app.analysis.begin_answer("why?")
+        assert body(app.analysis) == app.analysis.answer.id
+
+
+async def test_emoji_sequences_keep_every_line_whole() -> None:
+    app = FloorApp("agents")
+    family, flag, heart = "👩‍👩‍👧" * 9, "🇩🇪" * 20, "❤️" * 20
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        rows = [
+            msgspec.structs.replace(AGENT, id=text, name=text, work_title=text)
+            for text in (family, flag, heart)
+        ]
+        app.agents.show(window("agents", *rows))
+        app.agents.table.focus()
+        await pilot.press("j", "j")
+        assert {strip.cell_length for strip in app.screen._compositor.render_strips()} == {80}
