@@ -220,10 +220,8 @@ def test_a_large_queue_opens_and_shows_its_top_at_once(tmp_path: Path) -> None:
         path = tmp_path / f"{items}.db"
         sql = open_database(path)
         sql.execute("BEGIN")
-        columns = (
-            "id, num, rank, queue, kind, title, state, shelf, priority, created_at, attempt, max_attempts"
-        )
-        more = "generation, lease_ms, pending_dependencies, own_lease_ms"
+        columns = "id, num, rank, queue, kind, title, state, shelf, priority, created_at, attempt"
+        more = "max_attempts, generation, lease_ms, pending_dependencies, own_lease_ms"
         sql.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             f" INSERT INTO item ({columns}, {more})"
