@@ -20,7 +20,8 @@ from backends.agents.urgency import ATTENTION
 from backends.model import Agent, Explanation, Gpu, Process, Registration, WorkItem
 from backends.picture import Table
 
-#: A process table older than this is stale: what was only seen in it is no longer live.
+#: A process table older than this, and than three of its intervals, is stale: what was only seen in it is no
+#: longer live.
 PROCESSES_STALE_MS = 15_000
 #: ``observed_at`` of a row that is otherwise the same moves in steps of this.
 OBSERVED_STEP_MS = 10_000
@@ -71,6 +72,7 @@ class Roster:
         self._sessions: dict[int, Session] = {}
         self._processes: dict[int, Process] = {}
         self._processes_at: int | None = None
+        self._processes_good_ms = PROCESSES_STALE_MS
         self._processes_stale = False
         self._vram: dict[int, int] = {}
         self._leases: dict[str, tuple[WorkItem, ...]] = {}
@@ -163,6 +165,8 @@ class Roster:
     def set_processes(self, processes: Iterable[Process], observed_at: int) -> None:
         """This machine's process table as read at ``observed_at``."""
         self._processes = {process.ref.pid: process for process in processes}
+        if self._processes_at is not None:
+            self._processes_good_ms = max(PROCESSES_STALE_MS, 3 * (observed_at - self._processes_at))
         self._processes_at = observed_at
         self._rebind = True
 
@@ -206,7 +210,7 @@ class Roster:
         if self._rebind:
             self._rebind = False
             self._bind(now)
-        stale = self._processes_at is not None and now - self._processes_at > PROCESSES_STALE_MS
+        stale = self._processes_at is not None and now - self._processes_at > self._processes_good_ms
         if stale != self._processes_stale:
             self._processes_stale = stale
             self._dirty.update(self._local)

@@ -304,6 +304,17 @@ def test_registering_again_and_again_is_a_crash_loop(rises: int, activity: Activ
     assert roster.rows["a"].activity is Activity.IDLE, "it has been calm for a minute"
 
 
+def test_a_crash_loop_ends_by_itself() -> None:
+    roster = Roster("h")
+    for incarnation in range(1, 6):
+        again = registration("a", incarnation=incarnation, ttl_ms=3_600 * S)
+        roster.update_registration(again, NOW + incarnation * S)
+    roster.tick(NOW + 5 * S)
+    assert roster.rows["a"].activity is Activity.CRASH_LOOP
+    assert roster.tick(NOW + 62 * S).put == []
+    assert [row.activity for row in roster.tick(NOW + 62 * S + 1).put] == [Activity.IDLE]
+
+
 def test_a_high_incarnation_at_first_sight_is_no_crash_loop() -> None:
     roster = Roster("h")
     roster.update_registration(registration("a", incarnation=200), NOW)
@@ -391,6 +402,17 @@ def test_an_old_process_table_makes_discovered_agents_stale() -> None:
     assert roster.rows["ollama-50"].reach is Reach.STALE
     see(roster, NOW + 20 * S, process(50, command="ollama serve", name="ollama"))
     assert roster.rows["ollama-50"].reach is Reach.LIVE
+
+
+def test_a_slow_cadence_is_not_stale() -> None:
+    roster = Roster("h")
+    ollama = process(50, command="ollama serve", name="ollama")
+    see(roster, NOW, ollama)
+    see(roster, NOW + 20 * S, ollama)
+    roster.tick(NOW + 80 * S)
+    assert roster.rows["ollama-50"].reach is Reach.LIVE
+    roster.tick(NOW + 80 * S + 1)
+    assert roster.rows["ollama-50"].reach is Reach.STALE
 
 
 def test_explain_and_removal() -> None:
