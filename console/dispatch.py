@@ -3,6 +3,11 @@
 A plan's id is a hash over everything it says, its preconditions included. A run names the plans an operator
 agreed to; they are made again right before the act, and a plan that would now be another one is refused with
 the fact that changed. Nothing is repeated blindly: a timeout is ``unknown``.
+
+Every change leaves its records in the audit chain: a command that only touches the store one, in the
+transaction that does the work; any other an intent before and an outcome after. What is refused leaves one
+record as well, once a minute when it repeats itself. A dry run, a usage error and a question for confirmation
+are no attempts and leave none.
 """
 
 from __future__ import annotations
@@ -18,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backends.coordination import Caller, Conflict, Frozen, LeaseLost, NotFound, StoreError
+from backends.coordination import Caller, Conflict, Frozen, Invalid, LeaseLost, NotFound, StoreError
+from backends.filter import FilterError
 from backends.model import Danger, Outcome, OutcomeStatus, Plan
+from backends.recovery import Refused
 from backends.redact import redact_args
 from backends.text import clean
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Place, Registry
@@ -34,6 +41,9 @@ log = logging.getLogger(__name__)
 RUN_TIMEOUT_S = 60.0
 #: Plans remembered so that a refusal can name the fact that changed.
 REMEMBERED_PLANS = 2_000
+#: A refusal that repeats itself within this time is recorded once: agents ask for work all the time.
+REFUSAL_REST_MS = 60_000
+REMEMBERED_REFUSALS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +56,12 @@ class Requester:
 
 def confirmation(command: Command, draft: Draft, targets: Sequence[str]) -> str:
     """What must be typed before ``command`` runs on ``targets``: nothing, a yes, the name or the count."""
-    if draft.confirm is not None:
-        return draft.confirm
-    if command.danger is Danger.SAFE:
+    if draft.confirm == "" or command.danger is Danger.SAFE:
         return ""
     if len(targets) > 1:
         return str(len(targets))
+    if draft.confirm is not None:
+        return draft.confirm
     return "y" if command.danger is Danger.DISRUPTIVE else (targets[0] if targets else command.id)
 
 
@@ -61,13 +71,21 @@ def plan_id(plan: Plan) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def exit_of(error: Exception) -> ExitCode:
-    """The exit code that tells this failure of the store apart from others."""
-    if isinstance(error, NotFound):
-        return ExitCode.NOT_FOUND
-    if isinstance(error, (Conflict, LeaseLost, Frozen)):
-        return ExitCode.CONFLICT
-    return ExitCode.FAILED
+def as_command_error(error: Exception) -> CommandError:
+    """What a failure is to the one who asked: an exit code that tells it apart, and words."""
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, Refused):
+        code = ExitCode.NOT_FOUND if error.why == "gone" else ExitCode.DENIED
+    elif isinstance(error, NotFound):
+        code = ExitCode.NOT_FOUND
+    elif isinstance(error, (Conflict, LeaseLost, Frozen)):
+        code = ExitCode.CONFLICT
+    elif isinstance(error, (Invalid, FilterError)):
+        code = ExitCode.USAGE
+    else:
+        code = ExitCode.FAILED
+    return CommandError(code, str(error))
 
 
 class Dispatcher:
@@ -77,19 +95,33 @@ class Dispatcher:
         self._registry = registry
         self._house = house
         self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._refusals: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def invoke(self, invoke: Invoke, requester: Requester) -> Reply:
-        """Answer one request of a door. Never raises."""
+        """Answer one request of a door. Never raises, unless it is cancelled."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
         try:
             return await self._invoke(invoke, requester)
-        except CommandError as error:
-            return Reply(invoke.id, failure=Failure(int(error.code), error.message, error.detail))
-        except StoreError as error:
-            return Reply(invoke.id, failure=Failure(int(exit_of(error)), str(error)))
+        except (CommandError, Refused, StoreError, FilterError) as error:
+            known = as_command_error(error)
+            return Reply(invoke.id, failure=Failure(int(known.code), known.message, known.detail))
         except Exception as error:
             log.exception("command %s failed", invoke.command)
             message = f"{invoke.command}: {type(error).__name__}: {error}; this is a bug, see the watch's log"
             return Reply(invoke.id, failure=Failure(int(ExitCode.FAILED), clean(message)))
+        finally:
+            self._running.discard(task)
+
+    async def close(self) -> None:
+        """End what still runs; each leaves the record that its outcome is unknown."""
+        running = tuple(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
 
     async def _invoke(self, invoke: Invoke, requester: Requester) -> Reply:
         command = self._registry.get(invoke.command)
@@ -97,8 +129,6 @@ class Dispatcher:
             raise CommandError(ExitCode.USAGE, f"'{command.id}' does not run in the watch")
         params = self._decode(command, invoke.args)
         targets = self._targets(command, invoke.targets)
-        if command.mutates and self._house.read_only:
-            raise CommandError(ExitCode.DENIED, f"'{command.id}' changes things and this watch is read-only")
         caller = Caller(
             actor=requester.actor,
             door=requester.door,
@@ -106,31 +136,48 @@ class Dispatcher:
             command=command.id,
         )
         calls = [Call(target, params, caller) for target in targets]
+        if command.mutates and self._house.read_only:
+            error = CommandError(
+                ExitCode.DENIED, f"'{command.id}' changes things and this watch is read-only"
+            )
+            if not invoke.dry_run:
+                await self._record_refusal(calls[0], error)
+            raise error
         plain = command.plan is None and command.danger is Danger.SAFE
-        if plain and not invoke.dry_run and not invoke.plan_ids:
-            return Reply(invoke.id, outcomes=tuple([await self._run(command, call) for call in calls]))
+        if not command.mutates or (plain and not invoke.dry_run and not invoke.plan_ids):
+            return Reply(invoke.id, outcomes=await self._run_all(command, calls, ()))
         return await self._planned(command, calls, invoke)
 
     async def _planned(self, command: Command, calls: list[Call], invoke: Invoke) -> Reply:
+        try:
+            plans, needed = await self._agreed(command, calls, invoke)
+        except (CommandError, StoreError) as error:
+            if not invoke.dry_run:
+                await self._record_refusal(calls[0], as_command_error(error))
+            raise
+        if invoke.dry_run or needed:
+            return Reply(invoke.id, plans=plans, confirm=needed)
+        return Reply(invoke.id, outcomes=await self._run_all(command, calls, plans))
+
+    async def _agreed(
+        self, command: Command, calls: list[Call], invoke: Invoke
+    ) -> tuple[tuple[Plan, ...], str]:
+        """The plans, and what must still be confirmed before they may run. Raises when they may not."""
         drafts = [await self._draft(command, call) for call in calls]
         names = [call.target for call in calls]
-        plans = [
+        plans = tuple(
             self._plan(command, call, draft, confirmation(command, draft, names))
             for call, draft in zip(calls, drafts, strict=True)
-        ]
+        )
         if invoke.dry_run:
-            return Reply(invoke.id, plans=tuple(plans))
-        refused = [(plan, draft) for plan, draft in zip(plans, drafts, strict=True) if draft.refusal]
-        if refused:
-            plan, draft = refused[0]
-            raise CommandError(draft.refusal_code, plan.refusal, detail=msgspec.to_builtins(plan.steps))
+            return plans, ""
+        for draft in drafts:
+            if draft.refusal:
+                raise CommandError(draft.refusal_code, draft.refusal, detail=list(draft.steps))
         if invoke.plan_ids:
             self._same_plans(invoke.plan_ids, plans)
-        needed = plans[0].confirm if plans else ""
-        if needed and invoke.confirmed != needed:
-            return Reply(invoke.id, plans=tuple(plans), confirm=needed)
-        outcomes = [await self._run(command, call) for call in calls]
-        return Reply(invoke.id, outcomes=tuple(outcomes))
+        needed = plans[0].confirm
+        return plans, "" if invoke.confirmed == needed else needed
 
     async def _draft(self, command: Command, call: Call) -> Draft:
         if command.plan is not None:
@@ -161,25 +208,66 @@ class Dispatcher:
             return
         for plan_id_, now in zip(agreed, plans, strict=False):
             before = self._plans.get(plan_id_)
-            if before is not None and before.id != now.id:
+            if before is None:
+                raise CommandError(
+                    ExitCode.CONFLICT, "the watch does not know this plan any more; look again"
+                )
+            if before.id != now.id:
                 raise CommandError(ExitCode.CONFLICT, f"{now.target}: {_difference(before, now)}; look again")
         raise CommandError(ExitCode.CONFLICT, "the targets are not those of the plan; look again")
 
+    async def _run_all(
+        self, command: Command, calls: Sequence[Call], plans: Sequence[Plan]
+    ) -> tuple[Outcome, ...]:
+        """Run each call. One of several that fails is an outcome of its own and stops none of the others.
+
+        Raises what a lone call raises.
+        """
+        if len(calls) == 1:
+            return (await self._run(command, calls[0]),)
+        outcomes = []
+        for number, call in enumerate(calls):
+            try:
+                if number and plans:  # those before it took their time
+                    await self._still_true(command, call, plans[number])
+                outcomes.append(await self._run(command, call))
+            except (CommandError, Refused, StoreError, FilterError) as error:
+                known = as_command_error(error)
+                act = Act(known.message, OutcomeStatus.FAILED, exit_code=known.code)
+                outcomes.append(_outcome(command, call, act, None))
+        return tuple(outcomes)
+
+    async def _still_true(self, command: Command, call: Call, plan: Plan) -> None:
+        """Raise when the plan of this call would be another one by now."""
+        draft = await self._draft(command, call)
+        now = self._plan(command, call, draft, plan.confirm)
+        if now.id != plan.id:
+            error = CommandError(ExitCode.CONFLICT, f"{call.target}: {_difference(plan, now)}; look again")
+            await self._record_refusal(call, error)
+            raise error
+
     async def _run(self, command: Command, call: Call) -> Outcome:
         assert command.run is not None
-        house = self._house
         if not command.mutates:
-            act = await command.run(house, call)
-            return _outcome(command, call, act, None)
-        if not call.caller.request_id and not command.atomic:
-            call = Call(
-                call.target,
-                call.params,
-                msgspec.structs.replace(call.caller, request_id=uuid.uuid4().hex),
-            )
+            return _outcome(command, call, await command.run(self._house, call), None)
         if command.atomic:
-            act = await command.run(house, call)
-            return _outcome(command, call, act, None)
+            try:
+                return _outcome(command, call, await command.run(self._house, call), None)
+            except (CommandError, StoreError, FilterError) as error:
+                await self._record_refusal(call, as_command_error(error))
+                raise
+        return await self._run_recorded(command, call)
+
+    async def _run_recorded(self, command: Command, call: Call) -> Outcome:
+        """Intent, act, outcome: for what reaches beyond the store. The store's own part in it needs no
+        record of its own.
+        """
+        assert command.run is not None
+        house = self._house
+        caller = msgspec.structs.replace(
+            call.caller, request_id=call.caller.request_id or uuid.uuid4().hex, audit=False
+        )
+        call = Call(call.target, call.params, caller)
         await house.audit(call, "intent", "", "", "")
         try:
             async with asyncio.timeout(RUN_TIMEOUT_S):
@@ -191,14 +279,35 @@ class Dispatcher:
                 f"{command.id} did not finish in {RUN_TIMEOUT_S:.0f} s; look before trying again",
                 OutcomeStatus.UNKNOWN,
             )
-        except (CommandError, StoreError) as error:
-            await house.audit(call, "failed", str(error), "", "")
+        except (CommandError, Refused, StoreError, FilterError) as error:
+            word = "refused" if isinstance(error, Refused) else "failed"
+            await house.audit(call, word, str(error), "", "")
             raise
         except BaseException as error:
-            await house.audit(call, "unknown", f"{type(error).__name__}: {error}", "", "")
+            reason = str(error) or "the watch was stopped"
+            await house.audit(call, "unknown", f"{type(error).__name__}: {reason}", "", "")
             raise
         seq = await house.audit(call, act.status.value, act.message, act.before, act.after)
         return _outcome(command, call, act, seq)
+
+    async def _record_refusal(self, call: Call, error: CommandError) -> None:
+        """Record that a change was asked for and not made. A usage error is none: nothing was tried."""
+        if error.code is ExitCode.USAGE:
+            return
+        caller, now = call.caller, self._house.clock.monotonic_ms()
+        args = msgspec.json.encode(call.params, order="sorted").decode()
+        key = (caller.actor, caller.door, caller.command, call.target, args, error.message)
+        if now - self._refusals.get(key, -REFUSAL_REST_MS) < REFUSAL_REST_MS:
+            return
+        self._refusals[key] = now
+        self._refusals.move_to_end(key)
+        while len(self._refusals) > REMEMBERED_REFUSALS:
+            self._refusals.popitem(last=False)
+        outcome = "failed" if error.code is ExitCode.FAILED else "refused"
+        try:
+            await self._house.audit(call, outcome, error.message, "", "")
+        except StoreError:  # a full disk: the one who asked is told the first reason, not this one
+            log.exception("the refusal of %s could not be recorded", caller.command)
 
     def _decode(self, command: Command, args: dict[str, Any]) -> Any:
         try:

@@ -44,7 +44,7 @@ MAX_COPY = 64 * 1024
 HISTORY = 200
 #: Keys worth a place in the bottom line, by what they act on; "" is every pane.
 HINTS = {
-    "": ("command-line", "filter", "sort", "open", "explain", "problem-list", "zoom", "help", "quit"),
+    "": ("help", "command-line", "filter", "explain", "open", "problem-list", "sort", "zoom", "quit"),
     "agents": ("restart-agent", "pause-agent", "requeue-agent", "approve", "logs"),
     "work": ("retry", "release", "cancel"),
     "processes": ("kill-process",),
@@ -337,7 +337,7 @@ class ScreenCommands:
             self._app.say("no row to copy")
             return
         row = table.cursor_row
-        text = self._app.json_of(row) if as_json else table.row_text(row)
+        text = self._app.json_of(row) if as_json else table.text_of(row)
         self._app.copy_to_clipboard(text[:MAX_COPY])
         self._app.say(f"copied {len(text)} characters")
 

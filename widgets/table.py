@@ -166,11 +166,6 @@ class LiveTable(ScrollView, can_focus=True):
         """What is said when no row matches."""
         return self._empty
 
-    def row_text(self, row: Any) -> str:
-        """A row as its columns say it, on one line."""
-        cells = (column.draw(row, self._drawing.now).text.strip() for column in self.columns)
-        return "  ".join(cell for cell in cells if cell)
-
     @property
     def total(self) -> int:
         """Rows that match the view."""

@@ -1,0 +1,1 @@
+"""A small living fleet to look at and to practise on."""
