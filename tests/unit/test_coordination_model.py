@@ -287,6 +287,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.store = self.open()
         for holder in ("ann", "bob"):
             self.run(self.store.register(Registration(holder, "here"), BY))
+        for n in range(5):
+            new = NewWork(kind="ab"[n % 2], title=f"item {n}", queue="pq"[n % 2], priority=n, max_attempts=2)
+            new = replace(new, depends_on=("w1", "w2")) if n == 4 else new
+            self.same(self.store.add([new], BY), lambda new=new: [self.model.add(new, self.now)])
 
     def open(self) -> Store:
         path = Path(self.folder.name) / "store.db"
@@ -317,8 +321,14 @@ class QueueMachine(RuleBasedStateMachine):
         return None
 
     def pick(self, n: int) -> str:
-        """The id of some item; sometimes of none."""
-        return f"w{n % (len(self.model.items) + 1) + 1}"
+        """The id of some item; now and then of none."""
+        known = len(self.model.items)
+        return "w99" if n == 11 or known == 0 else f"w{n % known + 1}"
+
+    def pick_held(self, n: int) -> str:
+        """Mostly the id of a leased item."""
+        leased = [item.id for item in self.model.items.values() if item.state == S.LEASED]
+        return leased[n % len(leased)] if n > 2 and leased else self.pick(n)
 
     def fence(self, item_id: str, n: int) -> int:
         """Mostly the live fence, else an old, foreign or unborn one."""
@@ -331,14 +341,14 @@ class QueueMachine(RuleBasedStateMachine):
         priority=st.integers(0, 9),
         kind=st.sampled_from("ab"),
         queue=st.sampled_from("pq"),
-        parents=st.lists(some, max_size=2),
+        parents=st.lists(st.integers(0, 10), max_size=2),
         key=st.sampled_from([None, None, "k"]),
         delay=st.sampled_from([None, None, 0, 30_000]),
         max_attempts=st.sampled_from([None, 1, 2]),
     )
     def add(self, priority: int, kind: str, queue: str, parents: list[int], key: str | None,
             delay: int | None, max_attempts: int | None) -> None:  # fmt: skip
-        if len(self.model.items) >= 10:
+        if len(self.model.items) >= 11:
             return
         new = NewWork(
             kind=kind, title=f"do {kind}", priority=priority, queue=queue, unique_key=key,
@@ -395,13 +405,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(n=some, f=some)
     def extend(self, n: int, f: int) -> None:
-        item_id = self.pick(n)
+        item_id = self.pick_held(n)
         fence = self.fence(item_id, f)
         self.same(self.store.extend(item_id, fence), self.model.extend, item_id, fence, self.now)
 
     @rule(n=some, f=some, pct=st.integers(0, 100))
     def progress(self, n: int, f: int, pct: int) -> None:
-        item_id = self.pick(n)
+        item_id = self.pick_held(n)
         fence = self.fence(item_id, f)
         done = {"progress_pct": float(pct), "progress_note": "on it", "progress_at": self.now}
         asked = self.store.progress(item_id, fence, pct, "on it", BY)
@@ -409,7 +419,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(n=some, f=some, again=st.booleans())
     def complete(self, n: int, f: int, again: bool) -> None:
-        item_id = self.pick(n)
+        item_id = self.pick_held(n)
         fence = self.fence(item_id, f)
         result = f'"{fence}"'
         done = self.same(
@@ -421,7 +431,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(f=st.lists(some, min_size=1, max_size=3, unique=True))
     def complete_many(self, f: list[int]) -> None:
-        done = [(self.pick(n), self.fence(self.pick(n), n), None) for n in f]
+        picked = dict.fromkeys(self.pick_held(n) for n in f)
+        done = [(item_id, self.fence(item_id, sum(f) % 12), None) for item_id in picked]
         replies = self.run(self.store.complete_many(done, BY))
         assert len(replies) == len(done)
         for (item_id, fence, _), reply in zip(done, replies, strict=True):
@@ -430,7 +441,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(n=some, holder=holders)
     def complete_by_name(self, n: int, holder: str) -> None:
-        item_id = self.pick(n)
+        item_id = self.pick_held(n)
 
         def expected() -> WorkItem:
             item = self.model.items.get(item_id)
@@ -445,7 +456,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(n=some, f=some, permanent=st.booleans())
     def fail(self, n: int, f: int, permanent: bool) -> None:
-        item_id = self.pick(n)
+        item_id = self.pick_held(n)
         fence = self.fence(item_id, f)
         before = self.model.items.get(item_id)
         asked = self.store.fail(item_id, fence, "boom\ntrace", BY, permanent=permanent)
@@ -460,7 +471,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(n=some, f=some)
     def release(self, n: int, f: int) -> None:
-        item_id = self.pick(n)
+        item_id = self.pick_held(n)
         fence = self.fence(item_id, f)
         self.same(self.store.release(item_id, fence, BY), self.model.release, item_id, fence, self.now)
 
@@ -496,13 +507,16 @@ class QueueMachine(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.same(self.store.sweep(), self.model.become_due, self.now)
 
-    @rule(holder=holders, draining=st.booleans())
-    def drain(self, holder: str, draining: bool) -> None:
+    @rule(holder=holders, n=some)
+    def drain(self, holder: str, n: int) -> None:
+        draining = n == 0
         (self.model.draining.add if draining else self.model.draining.discard)(holder)
         self.run(self.store.set_draining(holder, draining, BY))
 
-    @rule()
-    def stop_or_thaw(self) -> None:
+    @rule(n=some)
+    def stop_or_thaw(self, n: int) -> None:
+        if not self.model.stopped and n > 2:
+            return
         if self.model.stopped:
             self.run(self.store.clear_estop(BY))
             self.model.thaw(self.now)
