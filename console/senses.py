@@ -222,11 +222,7 @@ class Senses:
             work_counts={str(state): number for state, number in counts.items()},
             dead=self._dead_groups,
             leases=leases,
-            rss_trends={
-                agent.id: self._roster.rss_trend(agent.id)
-                for agent in self._picture["agents"].rows.values()
-                if agent.processes
-            },
+            rss_trends=self._roster.rss_trends(),
             estop=estop.reason if estop is not None else None,
             limits=self._roster.limits,
         )
