@@ -8,7 +8,8 @@ any language:
     {"id": 1, "ok": false, "error": {"code": 4, "message": "..."}}
 
 Only the user who runs the watch (and root) is let in. Garbage gets a reason and a closed door; a door that
-says nothing is closed after :data:`HELLO_TIMEOUT_S`.
+says nothing is closed after :data:`HELLO_TIMEOUT_S`. A door that does not read what it asked for is not read
+either until it has: its backlog is bounded by what was under way.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ MAX_LINE_BYTES = 1024 * 1024
 MAX_DOORS = 512
 #: Above this many unsent bytes a door gets no new pictures until it has read some.
 BACKLOG_BYTES = 256 * 1024
+#: So many requests of one door run at the same time; the others wait their turn.
+MAX_INVOKES = 64
 
 
 class JsonRequest(msgspec.Struct, frozen=True):
@@ -96,10 +99,22 @@ def actor_name(uid: int | None) -> str:
         return f"uid:{uid}"
 
 
+def _named(actor: str, says: str) -> str:
+    """The user the kernel names and, where it says more, who the client says it is."""
+    says = clean(says, 64).strip()
+    return actor if not says or actor.endswith(f" {says}") else f"{actor} as {says}"
+
+
 class Door(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, house: House, dispatcher: Dispatcher, doors: set[Door]) -> None:
+    def __init__(
+        self,
+        house: House,
+        dispatcher: Dispatcher,
+        doors: set[Door],
+        hello_timeout_s: float = HELLO_TIMEOUT_S,
+    ) -> None:
         self._house = house
         self._dispatcher = dispatcher
         self._doors = doors
@@ -111,7 +126,11 @@ class Door(asyncio.Protocol):
         self._views: Views | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: dict[int, asyncio.Task[None]] = {}
+        self._hello_timeout_s = hello_timeout_s
         self._hello_timer: asyncio.TimerHandle | None = None
+        self._turns = asyncio.Semaphore(MAX_INVOKES)
+        self._room = asyncio.Event()
+        self._room.set()
         self.is_console = False
 
     # --- the connection ------------------------------------------------------------------------------
@@ -128,10 +147,25 @@ class Door(asyncio.Protocol):
         else:
             self._doors.add(self)
             loop = asyncio.get_running_loop()
-            self._hello_timer = loop.call_later(HELLO_TIMEOUT_S, self._refuse, "nothing was said; closing")
+            self._hello_timer = loop.call_later(
+                self._hello_timeout_s, self._refuse, "nothing was said; closing"
+            )
+
+    def pause_writing(self) -> None:
+        """Much is unsent: take no more requests until the other side has read some of it."""
+        self._room.clear()
+        assert self._transport is not None
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._doors.discard(self)
+        self._room.set()
         if self._hello_timer is not None:
             self._hello_timer.cancel()
         if self._views is not None:
@@ -147,6 +181,7 @@ class Door(asyncio.Protocol):
             self._receive(data)
         except WireError as error:
             self._refuse(str(error))
+            self._receive = _ignore  # whatever else it says before the door is shut
 
     def _first_bytes(self, data: bytes) -> None:
         if data[:1] in (b"{", b"\n", b" "):
@@ -165,6 +200,11 @@ class Door(asyncio.Protocol):
         """Queue one frame."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame(message))
+
+    async def _send_when_read(self, message: FromWatch) -> None:
+        """Queue one frame once the other side has read most of what is queued."""
+        await self._room.wait()
+        self.send(message)
 
     def _is_writable(self) -> bool:
         return self._transport is not None and self._transport.get_write_buffer_size() < BACKLOG_BYTES
@@ -200,7 +240,7 @@ class Door(asyncio.Protocol):
                 "restart the watch with `watchfloor restart` after an upgrade"
             )
         self._greeted()
-        self._requester = Requester(self._requester.actor, clean(hello.door, 16))
+        self._requester = Requester(_named(self._requester.actor, hello.actor), clean(hello.door, 16))
         self.is_console = hello.door == "tui"
         self._house.doors_changed()
         self.send(self._house.welcome())
@@ -222,7 +262,7 @@ class Door(asyncio.Protocol):
                 self._views.unsubscribe(message.id)
             self._stop_stream(message.id)
         elif isinstance(message, Follow):
-            self._stream(message.id, self._house.follow_log(message, self.send))
+            self._stream(message.id, self._house.follow_log(message, self._send_when_read))
         elif isinstance(message, Ask):
             self._stream(message.id, self._house.answer(message, self.send))
         elif isinstance(message, Stop):
@@ -231,7 +271,12 @@ class Door(asyncio.Protocol):
             self._house.refresh()
 
     async def _invoke(self, message: Invoke) -> None:
-        reply = await self._dispatcher.invoke(message, self._requester)
+        async with self._turns:
+            reply = await self._dispatcher.invoke(message, self._requester)
+            self._send_reply(message, reply)
+            await self._room.wait()
+
+    def _send_reply(self, message: Invoke, reply: Reply) -> None:
         try:
             self.send(reply)
         except TypeError as error:  # a client must not wait for ever because of a bug in a command's data
@@ -243,7 +288,7 @@ class Door(asyncio.Protocol):
 
     def _subscribe(self, message: Subscribe) -> None:
         if message.view.table == "summary":
-            self._stream(message.id, self._house.send_summaries(message.id, self.send))
+            self._stream(message.id, self._house.send_summaries(message.id, self._send_when_read))
             return
         if self._views is None:
             self._views = self._house.views(self.send, self._is_writable)
@@ -252,7 +297,12 @@ class Door(asyncio.Protocol):
 
     def _stream(self, id_: int, work: Any) -> None:
         self._stop_stream(id_)
-        self._streams[id_] = self._spawn(work, "stream")
+        stream = self._streams[id_] = self._spawn(work, "stream")
+        stream.add_done_callback(lambda ended: self._forget_stream(id_, ended))
+
+    def _forget_stream(self, id_: int, ended: asyncio.Task[None]) -> None:
+        if self._streams.get(id_) is ended:
+            del self._streams[id_]
 
     def _stop_stream(self, id_: int) -> None:
         stream = self._streams.pop(id_, None)
@@ -284,7 +334,7 @@ class Door(asyncio.Protocol):
     def _json_line(self, line: bytes) -> None:
         try:
             request = _json_request.decode(line)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             self._json_failure(None, ExitCode.USAGE, f"not a request: {error}")
             return
         self._spawn(self._json_invoke(request), "invoke")
@@ -300,7 +350,16 @@ class Door(asyncio.Protocol):
             confirmed=request.confirmed,
             request_id=request.request_id,
         )
-        self._json_reply(request.id, await self._dispatcher.invoke(invoke, self._requester))
+        async with self._turns:
+            reply = await self._dispatcher.invoke(invoke, self._requester)
+            try:
+                self._json_reply(request.id, reply)
+            except TypeError as error:
+                log.exception("the reply to %s cannot be sent", request.verb)
+                self._json_failure(
+                    request.id, ExitCode.FAILED, f"{request.verb} ran, but its data cannot be sent: {error}"
+                )
+            await self._room.wait()
 
     def _json_reply(self, id_: int | str | None, reply: Reply) -> None:
         if reply.failure is not None:
@@ -332,3 +391,7 @@ class Door(asyncio.Protocol):
     def _json_line_out(self, answer: dict[str, Any]) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(_json_encoder.encode(answer) + b"\n")
+
+
+def _ignore(data: bytes) -> None:
+    """A refused door is not listened to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,25 +133,25 @@ class House:
         """Read every source now."""
         self._senses.refresh()
 
-    async def send_summaries(self, id_: int, send: Callable[[FromWatch], None]) -> None:
+    async def send_summaries(self, id_: int, send: Callable[[FromWatch], Awaitable[None]]) -> None:
         """Send the totals whenever they change, until cancelled."""
         before: Summary | None = None
         while True:
             self._summary_changed.clear()
             summary = self.summary()
             if summary != before:
-                send(Totals(id_, summary))
+                await send(Totals(id_, summary))
                 before = summary
             await self._summary_changed.wait()
             await asyncio.sleep(SUMMARY_S)
 
-    async def follow_log(self, request: Follow, send: Callable[[FromWatch], None]) -> None:
+    async def follow_log(self, request: Follow, send: Callable[[FromWatch], Awaitable[None]]) -> None:
         """Stream a log until cancelled."""
         try:
             async for text in follow(self._log_path(request.agent), request.lines, self.clock):
-                send(Lines(request.id, text))
+                await send(Lines(request.id, text))
         except (CommandError, LogUnreadable) as error:
-            send(Lines(request.id, "", ended=str(error)))
+            await send(Lines(request.id, "", ended=str(error)))
 
     async def answer(self, request: Ask, send: Callable[[FromWatch], None]) -> None:
         """Stream an answer until it ends or is cancelled."""
@@ -259,7 +259,7 @@ class House:
 
     async def log_tail(self, target: str, lines: int) -> str:
         """The last lines of an agent's log; of the watch's own without a target."""
-        path = self._log_path(target) if target else self.paths.logs / "watch.log"
+        path = self._log_path(target) if target else self.paths.logs / "watch.jsonl"
         try:
             return tail(path, lines)[0]
         except LogUnreadable as error:
@@ -352,6 +352,10 @@ class House:
 
     def _source_changed(self, state: SourceState) -> None:
         self._summary_changed.set()
+        for table, source in _SOURCE_OF.items():
+            if source == state.source:  # rows that did not change may be old news now, or new again
+                for door in self.doors:
+                    door.touch_table(table)
 
     def _work_changed(self, _: object) -> None:
         self._summary_changed.set()

@@ -2,7 +2,7 @@
 
 A frame is a 4-byte big-endian length and that many bytes of MessagePack: one tagged struct below. The first
 frame of a client is :class:`Hello`; the watch answers :class:`Welcome` or :class:`Refused` and closes. A
-connection whose first byte is ``{`` speaks JSON lines instead (see :mod:`console.json_door`).
+connection whose first byte is ``{`` speaks JSON lines instead (see :mod:`console.doors`).
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def decode_to_watch(body: bytes) -> ToWatch:
     """A client's message. Raises :class:`WireError`."""
     try:
         return _to_watch.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise WireError(str(error)) from None
 
 
@@ -247,5 +247,5 @@ def decode_from_watch(body: bytes) -> FromWatch:
     """The watch's message. Raises :class:`WireError`."""
     try:
         return _from_watch.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise WireError(str(error)) from None
