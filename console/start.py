@@ -19,6 +19,7 @@ from console.private_watch import PrivateWatch
 
 if TYPE_CHECKING:
     from console.config_file import Loaded
+    from console.demo.fleet import DemoFleet
     from console.keymap import Keymap
 
 MIN_COLUMNS, MIN_LINES = 60, 16
@@ -28,6 +29,7 @@ def open_console(options: Options) -> int:
     """Run the console until it is left. Returns the exit code."""
     loaded = load_config(options)
     keymap = keymap_of(loaded)
+    _check_terminal()
     demo = None
     if "--demo" in options.flags:
         from console.demo.fleet import DemoFleet
@@ -35,7 +37,6 @@ def open_console(options: Options) -> int:
         demo = DemoFleet.prepare()
         os.environ["WATCHFLOOR_STATE"] = os.fspath(demo.state)
         loaded = demo.configured(loaded)
-    _check_terminal()
     try:
         paths = state_paths(loaded.config.watch.state_dir, loaded.config.watch.socket, create=True)
     except StateDirError as error:
@@ -108,11 +109,13 @@ def wants_mouse(loaded: Loaded) -> bool:
     return not os.environ.get("SSH_CONNECTION") if choice == "auto" else choice
 
 
-def _arguments(options: Options, state: Path, loaded: Loaded, demo: bool) -> WatchArguments:
+def _arguments(options: Options, state: Path, loaded: Loaded, demo: DemoFleet | None) -> WatchArguments:
     settings = list(options.values.get("--set", ()))
     if loaded.config.console.read_only:
         settings.append("console.read_only=true")
-    return WatchArguments(state, options.value("--config"), tuple(settings), demo)
+    if demo is not None:
+        return WatchArguments(state, os.fspath(demo.config_file), (*settings, *demo.settings), demo=True)
+    return WatchArguments(state, options.value("--config"), tuple(settings))
 
 
 def _check_terminal() -> None:

@@ -14,7 +14,7 @@ from console.demo.agent import Steps
 from console.demo.home import Home
 
 #: Results older than this may go.
-OLD_S = 30.0
+OLD_S = 10.0
 TRAINING_STEPS = 40
 LEARNING_RATE = 0.05
 

@@ -56,7 +56,7 @@ def wait(agent: Agent, settings: Settings) -> None:
     while (item := agent.claim(LONG_LEASE)) is None:
         agent.rest(IDLE_S)
     agent.say("working", note=f"waiting for {lock}")
-    agent.log(f"{item['id']}: waiting for {lock}, which process 2741 holds")
+    agent.log(f"{item['id']}: waiting for {lock}, left by an earlier run")
     while (agent.home.root / str(lock)).exists():
         agent.rest(IDLE_S)
     agent.perform(item, JOBS[item["kind"]](agent.home, item))
