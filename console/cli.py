@@ -53,7 +53,9 @@ def split(argv: list[str]) -> Options:
     for word in words:
         name, equals, value = word.partition("=")
         if word == "--":
-            options.words += words
+            options.words += ("--", *words) if options.words else tuple(words)
+        elif name == "--set" and options.words[:1] == ["config"]:
+            options.words.append(word)  # config's own: it writes what we would only assume
         elif word in _FLAGS:
             options.flags.add(word)
         elif name in _VALUES:

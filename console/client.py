@@ -28,6 +28,10 @@ class WatchUnreachable(Exception):
     """No watch answers on the socket; the message says what to do."""
 
 
+class WatchLost(WatchUnreachable):
+    """The watch was there and went away, or talks nonsense: what was asked last may or may not be done."""
+
+
 def door_actor() -> str:
     """Who the client says it is; the watch adds the uid it sees."""
     return os.environ.get("WATCHFLOOR_AGENT", "")
@@ -49,7 +53,7 @@ class Connection:
         try:
             self._socket.connect(os.fspath(path))
             self.welcome = self._greet(door)
-        except (OSError, WireError) as error:
+        except (OSError, WireError, WatchLost) as error:
             self._socket.close()
             raise WatchUnreachable(f"no watch answers at {path} ({_why(error)})") from None
         except BaseException:
@@ -77,22 +81,35 @@ class Connection:
         self._socket.close()
 
     def send(self, message: ToWatch) -> None:
-        """Send one frame."""
-        self._socket.sendall(frame(message))
+        """Send one frame. Raises :class:`WatchLost`."""
+        try:
+            self._socket.sendall(frame(message))
+        except OSError as error:
+            raise WatchLost(f"the connection to the watch broke ({_why(error)})") from None
 
     def receive(self) -> FromWatch:
-        """The next frame. Raises :class:`WatchUnreachable` when the watch has gone."""
+        """The next frame. Raises :class:`WatchLost`."""
         while not self._ready:
             try:
                 data = self._socket.recv(65536)
             except TimeoutError:
-                raise WatchUnreachable("the watch does not answer; see `watchfloor doctor`") from None
+                raise WatchLost("the watch does not answer in time; see its log") from None
             except OSError as error:
-                raise WatchUnreachable(f"the connection to the watch broke ({_why(error)})") from None
+                raise WatchLost(f"the connection to the watch broke ({_why(error)})") from None
             if not data:
-                raise WatchUnreachable("the watch closed the connection")
-            self._ready = self._frames.feed(data)
-        return decode_from_watch(self._ready.pop(0))
+                raise WatchLost("the watch closed the connection")
+            self._ready = self._take(data)
+        body = self._ready.pop(0)
+        try:
+            return decode_from_watch(body)
+        except WireError as error:
+            raise WatchLost(f"the watch sent what cannot be understood ({error})") from None
+
+    def _take(self, data: bytes) -> list[bytes]:
+        try:
+            return self._frames.feed(data)
+        except WireError as error:
+            raise WatchLost(f"the watch sent what cannot be understood ({error})") from None
 
     def invoke(
         self,

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.exit_codes import ExitCode
 from console.paths import StatePaths
 
 START_TIMEOUT_S = 15.0
@@ -19,6 +20,10 @@ STOP_TIMEOUT_S = 10.0
 
 class LifecycleError(Exception):
     """The watch could not be started or ended; the message says why and what to do."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +93,28 @@ def wait_ready(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         raise LifecycleError(f"the watch was not ready after {START_TIMEOUT_S:.0f} s; see its log")
     code = process.wait()
-    raise LifecycleError(line or f"the watch ended at once with status {code}; see its log")
+    told = ExitCode(code) if code in set(ExitCode) and code != ExitCode.OK else ExitCode.FAILED
+    raise LifecycleError(line or f"the watch ended at once with status {code}; see its log", told)
 
 
 def stop(paths: StatePaths) -> int:
     """End the running watch with TERM and wait for it. Returns the pid it had."""
     pid = running_pid(paths)
     if pid is None:
-        raise LifecycleError(f"no watch is running on {paths.root}")
+        raise LifecycleError(f"no watch is running on {paths.root}", ExitCode.NOT_FOUND)
     try:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return pid
     except PermissionError:
-        raise LifecycleError(f"the watch (pid {pid}) belongs to another user") from None
+        raise LifecycleError(f"the watch (pid {pid}) belongs to another user", ExitCode.DENIED) from None
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while running_pid(paths) == pid:
         if time.monotonic() > deadline:
             raise LifecycleError(
                 f"the watch (pid {pid}) did not end in {STOP_TIMEOUT_S:.0f} s; `kill -9 {pid}` is safe, "
-                "nothing acknowledged is lost"
+                "nothing acknowledged is lost",
+                ExitCode.UNVERIFIED,
             )
         time.sleep(0.02)
     return pid

@@ -42,8 +42,8 @@ COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
 MAX_CELL = 60
 
 
-def table_text(table: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Aligned columns under headings. Unknown is ``-``."""
+def table_text(table: str, rows: Sequence[Any]) -> str:
+    """Aligned columns of the nouns of ``table``, under headings. Unknown is ``-``."""
     columns = COLUMNS[table]
     now_ms = time.time_ns() // 1_000_000
     lines = [[heading for heading, _ in columns]]
@@ -55,10 +55,8 @@ def table_text(table: str, rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _value(row: Mapping[str, Any], field: str) -> Any:
-    if field == "pid":
-        return row["ref"]["pid"]
-    return row.get(field)
+def _value(row: Any, field: str) -> Any:
+    return row.ref.pid if field == "pid" else getattr(row, field)
 
 
 def _cell(field: str, value: Any, now_ms: int) -> str:

@@ -21,13 +21,14 @@ def run_local(command: Command, words: Words, options: Options) -> None:
 
 
 def state_of(options: Options) -> tuple[StatePaths, WatchArguments]:
-    """The state directory in effect, and the arguments for a watch on it."""
+    """The state directory in effect, and the arguments for a watch on it. A dry run does not make it."""
     from console.lifecycle import WatchArguments
     from console.paths import StateDirError, state_paths
 
     section = load_config(options).config.watch
     try:
-        paths = state_paths(section.state_dir, section.socket, create=True)
+        create = "--dry-run" not in options.flags
+        paths = state_paths(section.state_dir, section.socket, create=create)
     except StateDirError as error:
         fail(ExitCode.FAILED, str(error), "--json" in options.flags)
     settings = list(options.values.get("--set", ()))
@@ -63,7 +64,7 @@ def _start(words: Words, options: Options) -> None:
     try:
         wait_ready(process)
     except LifecycleError as error:
-        fail(ExitCode.FAILED, str(error), "--json" in options.flags)
+        fail(error.code, str(error), "--json" in options.flags)
     _say(options, f"watch started, pid {process.pid}, state in {paths.root}", pid=process.pid)
 
 
@@ -72,32 +73,38 @@ def _stop(words: Words, options: Options) -> None:
 
     paths, _ = state_of(options)
     pid = running_pid(paths)
-    if "--dry-run" in options.flags:
-        _say(options, f"would end the watch (pid {pid})" if pid else "no watch is running", pid=pid)
-        return
     if pid is None:
         fail(ExitCode.NOT_FOUND, f"no watch is running on {paths.root}", "--json" in options.flags)
+    if "--read-only" in options.flags:
+        fail(
+            ExitCode.DENIED, "'stop' changes things and you asked for --read-only", "--json" in options.flags
+        )
+    if "--dry-run" in options.flags:
+        _say(options, f"would end the watch (pid {pid})", pid=pid)
+        return
     _agree("end the watch", options)
     try:
         stop(paths)
     except LifecycleError as error:
-        fail(ExitCode.UNVERIFIED, str(error), "--json" in options.flags)
+        fail(error.code, str(error), "--json" in options.flags)
     _say(options, f"watch ended (pid {pid})", pid=pid)
 
 
 def _restart(words: Words, options: Options) -> None:
     from console.lifecycle import LifecycleError, running_pid, stop
 
-    paths, _ = state_of(options)
-    if running_pid(paths) is not None and "--dry-run" not in options.flags:
+    paths, arguments = state_of(options)
+    pid = running_pid(paths)
+    if "--dry-run" in options.flags:
+        end = f"end the watch (pid {pid}) and " if pid is not None else ""
+        _say(options, f"would {end}start a new one", pid=pid, argv=arguments.argv(False))
+        return
+    if pid is not None:
         _agree("end the watch and start it anew", options)
         try:
             stop(paths)
         except LifecycleError as error:
-            fail(ExitCode.UNVERIFIED, str(error), "--json" in options.flags)
-    if "--dry-run" in options.flags:
-        _say(options, f"would end the watch (pid {running_pid(paths)}) and start it anew")
-        return
+            fail(error.code, str(error), "--json" in options.flags)
     _start(words, options)
 
 
@@ -107,34 +114,50 @@ def _agree(what: str, options: Options) -> None:
         return
     print(f"{what}? type y: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "y":
-        fail(ExitCode.DENIED, "not confirmed; nothing was changed")
+        fail(ExitCode.DENIED, "not confirmed; nothing was changed", "--json" in options.flags)
 
 
 def _config(words: Words, options: Options) -> None:
-    from console.config_decode import ConfigError
-    from console.config_edit import render, set_value, settings
-    from console.paths import config_path
+    from console.config_edit import render, settings
 
     as_json = "--json" in options.flags
     for pair in words.args.get("set", ()):
-        key, equals, value = pair.partition("=")
-        if not equals:
-            fail(ExitCode.USAGE, f"--set {pair}: write KEY=VALUE", as_json)
-        try:
-            if "--dry-run" not in options.flags:
-                set_value(config_path(), key, value)
-        except (ConfigError, OSError) as error:
-            fail(ExitCode.USAGE, str(error), as_json)
-        print(f"{key} = {value} in {config_path()}", file=sys.stderr)
+        _set(pair, options)
     loaded = load_config(options)
+    files = [str(file) for file in loaded.files]
     if words.args.get("path"):
-        for file in loaded.files:
-            print(file)
+        _say(options, "\n".join(files) or "no file is read; the defaults hold", files=files)
     elif words.args.get("validate"):
-        print("the configuration is good" + (f" ({len(loaded.files)} files)" if loaded.files else ""))
+        count = f" ({len(files)} files)" if files else ""
+        _say(options, "the configuration is good" + count, files=files)
     elif as_json:
         from console.one_shot import print_json
 
         print_json([{"key": s.key, "value": s.value, "where": s.where} for s in settings(loaded)])
     elif not words.args.get("set"):
         print(render(loaded), end="")
+
+
+def _set(pair: str, options: Options) -> None:
+    """Write one KEY=VALUE into the user's own file."""
+    from console.config_decode import ConfigError
+    from console.config_edit import set_value
+    from console.paths import config_path
+
+    as_json = "--json" in options.flags
+    key, equals, value = pair.partition("=")
+    if not equals:
+        fail(ExitCode.USAGE, f"--set {pair}: write KEY=VALUE", as_json)
+    if "--read-only" in options.flags:
+        fail(ExitCode.DENIED, "'config --set' changes things and you asked for --read-only", as_json)
+    file = config_path()
+    if "--dry-run" in options.flags:
+        print(f"would set {key} = {value} in {file}", file=sys.stderr)
+        return
+    try:
+        set_value(file, key, value)
+    except ConfigError as error:
+        fail(ExitCode.USAGE, str(error), as_json)
+    except OSError as error:
+        fail(ExitCode.FAILED, f"cannot write {file}: {error.strerror}; nothing was changed", as_json)
+    print(f"{key} = {value} in {file}", file=sys.stderr)

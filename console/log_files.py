@@ -31,8 +31,10 @@ def tail(path: Path, lines: int) -> tuple[str, int]:
     finally:
         os.close(fd)
     text = clean_lines(data)
-    kept = text.splitlines()[1 if start else 0 :][-lines:]
-    return "\n".join(kept), size
+    found = text.splitlines()
+    if start and len(found) > 1:
+        del found[0]  # it began before what was read
+    return "\n".join(found[-lines:]), size
 
 
 async def follow(path: Path, lines: int, clock: Clock) -> AsyncIterator[str]:

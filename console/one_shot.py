@@ -42,6 +42,8 @@ def _with_environment(command: Command, words: list[str]) -> list[str]:
     agent = os.environ.get("WATCHFLOOR_AGENT", "")
     if not agent:
         return words
+    if command.id in ("register-agent", "heartbeat"):  # what an agent says of itself
+        return [agent, *words] if not words or words[0].startswith("-") else words
     names = {parameter.name: parameter for parameter in parameters(command)}
     if "agent" not in names or any(word == "--agent" or word.startswith("--agent=") for word in words):
         return words
@@ -51,10 +53,12 @@ def _with_environment(command: Command, words: list[str]) -> list[str]:
 
 
 def _run_in_watch(command: Command, words: Words, options: Options) -> None:
-    from console.client import Connection, WatchUnreachable
+    from console.client import Connection, WatchLost, WatchUnreachable
     from console.paths import state_paths
 
     as_json = "--json" in options.flags
+    if command.mutates and "--read-only" in options.flags:
+        fail(ExitCode.DENIED, f"'{command.id}' changes things and you asked for --read-only", as_json)
     watch_section = load_config(options).config.watch if _needs_config(options) else None
     paths = state_paths(
         watch_section.state_dir if watch_section else "", watch_section.socket if watch_section else ""
@@ -70,24 +74,41 @@ def _run_in_watch(command: Command, words: Words, options: Options) -> None:
                 request_id=options.value("--request-id"),
             )
             if reply.confirm:
-                reply = _confirm(watch, command, words, reply, as_json)
+                reply = _confirm(watch, command, words, reply, options.value("--request-id"), as_json)
+    except WatchLost as error:
+        if command.mutates and "--dry-run" not in options.flags:
+            fail(ExitCode.UNVERIFIED, f"{error}; it may have run: look before repeating it", as_json)
+        fail(ExitCode.UNREACHABLE, str(error), as_json)
     except WatchUnreachable as error:
         fail(ExitCode.UNREACHABLE, f"{error}; start one with `watchfloor start`", as_json)
     _print_reply(command, reply, as_json)
 
 
 def _needs_config(options: Options) -> bool:
-    """A state directory named outright needs no configuration file to find the socket."""
-    return not os.environ.get("WATCHFLOOR_STATE") or bool(options.values.get("--config"))
+    """A state directory named outright needs no configuration, unless that may move the socket."""
+    from console.config_file import SYSTEM_FILE
+    from console.paths import config_path
+
+    return (
+        not os.environ.get("WATCHFLOOR_STATE")
+        or bool(options.values.keys() & {"--config", "--set"})
+        or "WATCHFLOOR_WATCH_SOCKET" in os.environ
+        or config_path().exists()
+        or SYSTEM_FILE.exists()
+    )
 
 
-def _confirm(watch: Connection, command: Command, words: Words, reply: Reply, as_json: bool) -> Reply:
-    for plan in reply.plans:
+def _confirm(
+    watch: Connection, command: Command, words: Words, reply: Reply, request_id: str, as_json: bool
+) -> Reply:
+    for plan in reply.plans if not as_json else ():
         for step in plan.steps:
             print(f"  {step}", file=sys.stderr)
     how = "--yes" if reply.confirm == "y" else f"--confirm {reply.confirm}"
     if not sys.stdin.isatty():
         fail(ExitCode.USAGE, f"'{command.id}' needs confirmation; look at --dry-run, then add {how}", as_json)
+    if as_json:
+        fail(ExitCode.USAGE, f"'{command.id}' needs confirmation; add {how}", as_json)
     wanted = "y" if reply.confirm == "y" else f"'{reply.confirm}'"
     print(f"type {wanted} to run {command.id}: ", end="", file=sys.stderr, flush=True)
     typed = sys.stdin.readline().strip()
@@ -99,6 +120,7 @@ def _confirm(watch: Connection, command: Command, words: Words, reply: Reply, as
         words.args,
         plan_ids=tuple(plan.id for plan in reply.plans),
         confirmed=typed,
+        request_id=request_id,
     )
 
 
@@ -131,10 +153,11 @@ def _print_reply(command: Command, reply: Reply, as_json: bool) -> None:
 def _print_outcome(command: Command, message: str, data: Any, exit_code: int) -> None:
     if command.table and exit_code == 0:
         from console.listing import table_text
+        from console.wire import rows_of
 
         rows = data.get("rows") if isinstance(data, dict) else data
         if isinstance(rows, (list, tuple)):
-            print(table_text(command.table, rows))
+            print(table_text(command.table, rows_of(command.table, rows)))
             print(message, file=sys.stderr)
             return
     if command.id == "claim" and data:

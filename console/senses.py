@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from backends.agents import DeclaredReader, ProbeReport, Roster, Session, SessionReader
 from backends.analysis import Inputs, analyse
 from backends.clock import Clock
-from backends.coordination import Commit, DeadGroup, Store
+from backends.coordination import Commit, DeadGroup, Store, StoreError
 from backends.drift import DriftReader
 from backends.fleet import LocalHost, ProcessTable
 from backends.gpu import GpuReader
@@ -65,7 +65,7 @@ class Senses:
         self.health = Health(100)
         roster.set_limits(config.agents.limits())
         roster.set_declared(config.agents.declared)
-        roster.set_patterns(config.agents.discover)
+        roster.set_patterns(config.agents.discover, config.agents.recognise)
         for registration in store.registrations():
             roster.update_registration(registration, clock.now_ms())
         leases = store.leases_by_holder()
@@ -92,9 +92,9 @@ class Senses:
                 intervals.drift_ms,
             ),
         ]
-        self.pollers.append(
-            self._poller(SessionReader(self._host, clock, self._sessions), intervals.agents_ms)
-        )
+        if config.agents.recognise:
+            sessions = SessionReader(self._host, clock, self._sessions)
+            self.pollers.append(self._poller(sessions, intervals.agents_ms))
         if config.agents.declared:
             self.pollers.append(self._poller(declared, intervals.agents_ms))
         if config.gpu.enabled:
@@ -199,14 +199,21 @@ class Senses:
             except TimeoutError:
                 pass
             self._agents_changed.clear()
-            self._roster.tick(self._clock.now_ms(), BATCH).apply(table)
+            try:
+                self._roster.tick(self._clock.now_ms(), BATCH).apply(table)
+            except Exception:
+                log.exception("the agents could not be derived; the last ones stay")
             await self._clock.sleep(AGENTS_BUSY_S)
 
     async def _keep_findings(self) -> None:
         while True:
-            self._dead_groups = await self._store.dead_groups()
             began = self._clock.monotonic_ms()
-            self.judge()
+            try:
+                self._dead_groups = await self._store.dead_groups()
+                began = self._clock.monotonic_ms()
+                self.judge()
+            except Exception:  # a bug in one rule, or a disk that cannot be read, must not end the watch
+                log.exception("the findings could not be derived; the last ones stay")
             pause = FINDINGS_S if self._is_watched() else FINDINGS_S * 5
             # with very many agents a look costs more; it may take a twentieth of the time
             await self._clock.sleep(max(pause, (self._clock.monotonic_ms() - began) / 1000 * 20))
@@ -233,7 +240,10 @@ class Senses:
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(SWEEP_S)
-            await self._store.sweep()
+            try:
+                await self._store.sweep()
+            except StoreError as error:  # a full disk: claims reclaim as well, and the next turn comes
+                log.error("leases were not swept: %s", error)
 
 
 def _owned(process: Process, owners: Any) -> Process:

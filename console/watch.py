@@ -8,13 +8,17 @@ import fcntl
 import logging
 import os
 import signal
+import socket
+import stat
 import sys
+import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from backends.clock import SystemClock
 from backends.coordination import StoreError
 from console.commands import REGISTRY
-from console.commands.registry import Registry
 from console.config_decode import ConfigError
 from console.config_file import Loaded, load
 from console.dispatch import Dispatcher
@@ -26,37 +30,72 @@ from console.paths import StateDirError, StatePaths, state_paths
 
 log = logging.getLogger(__name__)
 
+#: Whoever asks whether a watch runs holds its lock for a moment; a new watch waits that long.
+LOCK_TRIES, LOCK_PAUSE_S = 10, 0.02
+
 
 class StartError(Exception):
     """The watch cannot start; the message says why and what to do."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def hold_state(paths: StatePaths) -> int:
     """Take the state directory for this process alone. The lock goes with the process, however it ends."""
     fd = os.open(paths.pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            return fd
+    pid = os.read(fd, 32).decode("ascii", "replace").strip()
+    os.close(fd)
+    raise StartError(
+        f"another watch (pid {pid}) runs on {paths.root}; attach with `watchfloor`, "
+        "end it with `watchfloor stop`, or use --state for a second one",
+        ExitCode.CONFLICT,
+    )
+
+
+def make_way(path: Path) -> None:
+    """Remove the socket of a dead watch. Raises :class:`StartError` for anything else in its place."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.read(fd, 32).decode("ascii", "replace").strip()
-        os.close(fd)
-        raise StartError(
-            f"another watch (pid {pid}) runs on {paths.root}; attach with `watchfloor`, "
-            "end it with `watchfloor stop`, or use --state for a second one"
-        ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"{path} is not a socket; it is left alone: move it away or change watch.socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError:
+            pass
+    raise StartError(
+        f"another program listens on {path}; end it, or give this watch another watch.socket",
+        ExitCode.CONFLICT,
+    )
 
 
-async def listen(path: Path, house: House, registry: Registry) -> tuple[asyncio.Server, set[Door]]:
+async def listen(path: Path, house: House, dispatcher: Dispatcher) -> tuple[asyncio.Server, set[Door]]:
     """Open the socket, mode 0600. A socket file left by a dead watch is replaced."""
     doors: set[Door] = set()
-    dispatcher = Dispatcher(registry, house)
-    path.unlink(missing_ok=True)
+    make_way(path)
     before = os.umask(0o177)
     try:
         loop = asyncio.get_running_loop()
         server = await loop.create_unix_server(lambda: Door(house, dispatcher, doors), os.fspath(path))
+    except OSError as error:
+        raise StartError(f"cannot open the socket {path}: {error.strerror or error}") from None
     finally:
         os.umask(before)
     return server, doors
@@ -81,7 +120,8 @@ async def serve(loaded: Loaded, paths: StatePaths, *, private: bool, demo: bool)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # a lost terminal is no reason to end
     house = await House.open(loaded.config, paths, SystemClock(), demo=demo)
     try:
-        server, doors = await listen(paths.socket, house, REGISTRY)
+        dispatcher = Dispatcher(REGISTRY, house)
+        server, doors = await listen(paths.socket, house, dispatcher)
         house.doors = doors
         try:
             async with asyncio.TaskGroup() as group:
@@ -96,11 +136,29 @@ async def serve(loaded: Loaded, paths: StatePaths, *, private: bool, demo: bool)
                     task.cancel()
         finally:
             server.close()
+            paths.socket.unlink(missing_ok=True)
+            await dispatcher.close()
             for door in tuple(doors):
                 door.close()
     finally:
         await house.close()
-        paths.socket.unlink(missing_ok=True)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; a bug that ends the watch is in its log."""
+    try:
+        asyncio.run(work)
+    except (StoreError, StartError, OSError):
+        raise
+    except Exception:
+        log.exception("the watch ends")
+        raise StartError("the watch ended because of a bug; see watch.jsonl among its logs") from None
+
+
+def _code_of(error: Exception) -> ExitCode:
+    if isinstance(error, ConfigError):
+        return ExitCode.USAGE
+    return error.code if isinstance(error, StartError) else ExitCode.FAILED
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -122,10 +180,10 @@ def main(argv: list[str] | None = None) -> int:
         paths = state_paths(options.state, loaded.config.watch.socket, create=True)
         lock = hold_state(paths)
         with contextlib.closing(open_log(paths.logs, "watch")):
-            asyncio.run(serve(loaded, paths, private=options.private, demo=options.demo))
+            _run(serve(loaded, paths, private=options.private, demo=options.demo))
     except (ConfigError, StateDirError, StoreError, StartError, OSError) as error:
         print(" ".join(str(error).split()), flush=True)
-        return int(ExitCode.USAGE if isinstance(error, ConfigError) else ExitCode.FAILED)
+        return int(_code_of(error))
     finally:
         if lock >= 0:
             os.close(lock)

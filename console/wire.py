@@ -160,6 +160,7 @@ class Shown(msgspec.Struct, tag="shown", frozen=True, omit_defaults=True):
     counts: dict[str, int] = {}
     table_total: int | None = None
     followed: int | None = None
+    follow: str | None = None  # what ``followed`` is about: a view may have changed since
     problem: str = ""
     observed_at: int | None = None
 
@@ -211,6 +212,11 @@ def raw_rows(rows: list[Any]) -> msgspec.Raw:
 def decode_rows(table: str, rows: msgspec.Raw) -> list[Any]:
     """The nouns of ``table`` in ``rows``."""
     return _row_decoders[table].decode(rows)
+
+
+def rows_of(table: str, rows: Any) -> list[Any]:
+    """The nouns of ``table`` in what a reply's data holds of them."""
+    return msgspec.convert(rows, list.__class_getitem__(ROW_TYPES[table]))  # type: ignore[no-any-return]
 
 
 class Frames:

@@ -63,8 +63,9 @@ async def plan_remove(house: House, call: Call) -> Draft:
 
 
 async def remove_agent(house: House, call: Call) -> Act:
-    await house.store.deregister(call.target, call.caller)
-    return Act(f"removed {call.target}", audited=True)
+    agent = house.agent(call.target)
+    await house.store.deregister(agent.id, call.caller)
+    return Act(f"removed {agent.id}", audited=True)
 
 
 class Heartbeat(Params, frozen=True):
@@ -116,13 +117,15 @@ async def plan_answer(house: House, call: Call) -> Draft:
 
 
 async def approve(house: House, call: Call) -> Act:
-    await house.store.set_answer(call.target, "approved", call.caller)
-    return Act(f"{call.target} is told yes with its next heartbeat", audited=True)
+    agent = house.agent(call.target)
+    await house.store.set_answer(agent.id, "approved", call.caller)
+    return Act(f"{agent.id} is told yes with its next heartbeat", audited=True)
 
 
 async def deny(house: House, call: Call) -> Act:
-    await house.store.set_answer(call.target, "denied", call.caller)
-    return Act(f"{call.target} is told no with its next heartbeat", audited=True)
+    agent = house.agent(call.target)
+    await house.store.set_answer(agent.id, "denied", call.caller)
+    return Act(f"{agent.id} is told no with its next heartbeat", audited=True)
 
 
 class DrainAgent(Params, frozen=True):
@@ -142,8 +145,9 @@ async def plan_drain(house: House, call: Call) -> Draft:
 
 
 async def drain_agent(house: House, call: Call) -> Act:
-    await house.store.set_draining(call.target, not call.params.undo, call.caller)
-    return Act(f"{call.target} {'may claim again' if call.params.undo else 'is draining'}", audited=True)
+    agent = house.agent(call.target)
+    await house.store.set_draining(agent.id, not call.params.undo, call.caller)
+    return Act(f"{agent.id} {'may claim again' if call.params.undo else 'is draining'}", audited=True)
 
 
 async def plan_requeue(house: House, call: Call) -> Draft:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STALE_MS = 10_000
 #: How long TERM may take before KILL.
 GRACE_S = 10.0
+#: A longer grace would outlast what a command may take.
+MAX_GRACE_S = 45.0
 
 
 def process_step(verb: str, ref: ProcessRef, house: House) -> str:
@@ -171,7 +173,17 @@ def _process(house: House, target: str) -> Process:
     return row
 
 
+def _grace_s(text: str) -> float:
+    from backends.filter import parse_duration_ms
+
+    seconds = parse_duration_ms(text) / 1000
+    if seconds > MAX_GRACE_S:
+        raise CommandError(ExitCode.USAGE, f"--grace {text}: at most {MAX_GRACE_S:.0f}s")
+    return seconds
+
+
 async def plan_kill_process(house: House, call: Call) -> Draft:
+    _grace_s(call.params.grace)
     process = _process(house, call.target)
     return Draft(
         (process_step(f"TERM, after {call.params.grace} KILL,", process.ref, house),),
@@ -182,11 +194,10 @@ async def plan_kill_process(house: House, call: Call) -> Draft:
 
 
 async def kill_process(house: House, call: Call) -> Act:
-    from backends.filter import parse_duration_ms
     from backends.recovery import terminate
 
     process = _process(house, call.target)
-    effect = await terminate(process.ref, house.clock, parse_duration_ms(call.params.grace) / 1000)
+    effect = await terminate(process.ref, house.clock, _grace_s(call.params.grace))
     return _act(effect, f"{process.name} {process.state}", "gone")
 
 
@@ -227,10 +238,14 @@ async def plan_thaw(house: House, call: Call) -> Draft:
 
 
 async def thaw(house: House, call: Call) -> Act:
+    from backends.fleet import is_same_process
     from backends.recovery import resume
 
-    effect = await resume(house.frozen() or (), house.clock)
+    alive = [ref for ref in house.frozen() or () if is_same_process(ref)]
+    effect = await resume(alive, house.clock) if alive else None
     await house.store.clear_estop(call.caller)
+    if effect is None:
+        return Act("claims are allowed; no frozen process was left", before="frozen", after="running")
     return Act(f"claims are allowed; {effect.message}", effect.status, before="frozen", after="running")
 
 

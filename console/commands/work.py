@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from backends.model import Danger, Precondition, WorkItem, WorkState
+from backends.model import Danger, OutcomeStatus, Precondition, WorkItem, WorkState
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Params
 from console.exit_codes import ExitCode
 
@@ -135,8 +135,21 @@ class CompleteMany(Params, frozen=True):
 
 
 async def complete_many(house: House, call: Call) -> Act:
-    items = await house.store.complete_many(call.params.items, call.caller)
-    return Act(f"{len(items)} items succeeded", data=items, audited=True)
+    from backends.coordination import StoreError
+
+    outcomes = await house.store.complete_many(call.params.items, call.caller)
+    data = [{"error": str(o)} if isinstance(o, StoreError) else o for o in outcomes]
+    lost = sum(isinstance(outcome, StoreError) for outcome in outcomes)
+    said = f"{len(outcomes) - lost} items succeeded"
+    if lost:
+        return Act(
+            f"{said}, {lost} leases were lost",
+            OutcomeStatus.FAILED,
+            data=data,
+            exit_code=ExitCode.CONFLICT,
+            audited=True,
+        )
+    return Act(said, data=data, audited=True)
 
 
 class Fail(Params, frozen=True):
@@ -171,7 +184,7 @@ async def plan_release(house: House, call: Call) -> Draft:
     return Draft(
         (f"give {item.id} back to the queue; {item.holder} loses its lease",),
         (Precondition(f"work:{item.id}", "fence", item.fence),),
-        confirm="" if call.params.fence or call.params.agent else None,
+        confirm="" if call.params.fence is not None or call.params.agent else None,
     )
 
 
