@@ -586,5 +586,6 @@ class Window(Noun, frozen=True):
     counts: dict[str, int] = {}  # by state, over the rows that match the filter
     table_total: int | None = None  # rows of the table, unfiltered
     followed: int | None = None  # index where the followed row is now; None: gone or not asked
+    follow: str | None = None  # the row that was asked to be followed when this window was made
     problem: str = ""  # why the rows may be old, in words
     observed_at: int | None = None

@@ -67,6 +67,7 @@ class _Held:
             counts=shown.counts,
             table_total=shown.table_total,
             followed=shown.followed,
+            follow=shown.follow,
             problem=shown.problem,
             observed_at=shown.observed_at,
         )

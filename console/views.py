@@ -145,10 +145,8 @@ class Views:
             return
         subscription.dirty = False
         view = subscription.view
-        self._answer(
-            subscription,
-            subscription.order.window(view.start, view.count, view.follow, view.follow_offset),
-        )
+        window = subscription.order.window(view.start, view.count, view.follow, view.follow_offset)
+        self._answer(subscription, view, window)
 
     async def _ask_store(self, subscription: Subscription) -> None:
         loop = asyncio.get_running_loop()
@@ -156,10 +154,11 @@ class Views:
             while subscription.dirty:
                 subscription.dirty = False
                 began = loop.time()
-                window = await self._store_window(subscription.view)
+                view = subscription.view
+                window = await self._store_window(view)
                 took = loop.time() - began
                 subscription.not_before_s = loop.time() + took * (1 / DUTY - 1)
-                self._answer(subscription, window)
+                self._answer(subscription, view, window)
                 if subscription.dirty and subscription.not_before_s > 0.0:
                     break
         except FilterError as error:
@@ -172,7 +171,7 @@ class Views:
         if subscription.dirty:
             self._wake.set()
 
-    def _answer(self, subscription: Subscription, window: Window) -> None:
+    def _answer(self, subscription: Subscription, view: View, window: Window) -> None:
         problem, observed_at = self._problem(window.table)
         rows = {row.id: row for row in window.rows}
         changed = [row for id_, row in rows.items() if subscription.sent.get(id_) != row]
@@ -187,6 +186,7 @@ class Views:
             counts=window.counts,
             table_total=window.table_total,
             followed=window.followed,
+            follow=view.follow,
             problem=window.problem or problem,
             observed_at=window.observed_at or observed_at,
         )
@@ -228,6 +228,6 @@ def _says_the_same(before: Shown | None, now: Shown) -> bool:
         and before.total == now.total
         and before.counts == now.counts
         and before.table_total == now.table_total
-        and before.followed == now.followed
+        and (before.follow, before.followed) == (now.follow, now.followed)
         and before.problem == now.problem
     )

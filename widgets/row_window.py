@@ -73,19 +73,19 @@ class RowWindow:
         self.cursor, self.cursor_id = index, row_id
         return True
 
-    def replace(self, window: Window, asked_to_follow: str | None) -> bool:
+    def replace(self, window: Window) -> bool:
         """Take a new window; ``True`` when the cursor is on another row now.
 
         The cursor goes where its row went. When the row is not in the window, ``window.followed`` tells
-        where it is, if it is the row that the view was ``asked_to_follow``. Only a row that is known to be
-        gone gives the cursor to the row that took its place.
+        where it is, if the window was made to ``follow`` that row and not an earlier one. Only a row that is
+        known to be gone gives the cursor to the row that took its place.
         """
         self.known = True
         self.start, self.rows, self.total = window.start, window.rows, window.total
         if self.cursor_id is not None:
             index = self.index_of(self.cursor_id)
             gone = index is None and self.holds_everything
-            if index is None and asked_to_follow == self.cursor_id:
+            if index is None and window.follow == self.cursor_id:
                 index = window.followed
                 gone = index is None
             if index is not None:

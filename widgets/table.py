@@ -110,7 +110,7 @@ class LiveTable(ScrollView, can_focus=True):
         before, total = held.cursor, held.total
         was_visible = self._is_visible(before)
         at_top = self.scroll_offset.y == 0
-        moved = held.replace(window, None if self._asked is None else self._asked.follow)
+        moved = held.replace(window)
         if held.total != total:
             self._total_changed()
         if was_visible:
