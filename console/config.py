@@ -98,6 +98,7 @@ class Agents(Section, frozen=True):
     stalled_warn_ms: Duration = _ms(minutes=15)
     stalled_critical_ms: Duration = _ms(minutes=30)
     ttl_ms: Duration = _ms(seconds=15)  # without a heartbeat for this long an agent is stale
+    recognise: bool = True  # show the known kinds of agent programs found in the process table
     declared: tuple[DeclaredAgent, ...] = ()
     discover: tuple[DiscoverPattern, ...] = ()
 

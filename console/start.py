@@ -43,7 +43,7 @@ def open_console(options: Options) -> int:
         fail(ExitCode.FAILED, str(error))
     own_watch = None
     if running_pid(paths) is None:
-        own_watch = PrivateWatch(_arguments(options, paths.root, loaded, demo is not None))
+        own_watch = PrivateWatch(_arguments(options, paths.root, loaded, demo))
         atexit.register(own_watch.leave)
     _set_terminal_defaults()
     ascii_only = wants_ascii(loaded)

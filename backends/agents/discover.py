@@ -15,10 +15,15 @@ class Discoverer:
     """Recognises agents; remembers what each process is, so that a known process costs one look-up."""
 
     def __init__(
-        self, patterns: Sequence[DiscoverPattern] = (), ignore: frozenset[int] = frozenset()
+        self,
+        patterns: Sequence[DiscoverPattern] = (),
+        ignore: frozenset[int] = frozenset(),
+        built_in: bool = True,
     ) -> None:
-        """``ignore``: pids that are never agents, such as the watch's own."""
-        self._rules = rules_of(patterns)
+        """``ignore``: pids that are never agents, such as the watch's own. ``built_in`` False: only
+        ``patterns`` count.
+        """
+        self._rules = rules_of(patterns, built_in)
         self._ignore = ignore
         self._known: dict[str, tuple[str, str, Rule | None]] = {}
 

@@ -140,9 +140,9 @@ class Roster:
         self._probes = {name: report for name, report in self._probes.items() if name in self._declared}
         self._rebind = True
 
-    def set_patterns(self, patterns: Sequence[DiscoverPattern]) -> None:
-        """What config.toml adds to the rules of discovery."""
-        self._discoverer = Discoverer(patterns, self._ignore)
+    def set_patterns(self, patterns: Sequence[DiscoverPattern], built_in: bool = True) -> None:
+        """What config.toml adds to the rules of discovery; ``built_in`` False: there are no other rules."""
+        self._discoverer = Discoverer(patterns, self._ignore, built_in)
         self._rebind = True
 
     def set_limits(self, limits: Limits) -> None:

@@ -126,8 +126,8 @@ BUILT_IN: tuple[Rule, ...] = (
 )
 
 
-def rules_of(patterns: Sequence[DiscoverPattern]) -> tuple[Rule, ...]:
-    """The operator's patterns first, then the built-in rules."""
+def rules_of(patterns: Sequence[DiscoverPattern], built_in: bool = True) -> tuple[Rule, ...]:
+    """The operator's patterns first, then the built-in rules unless they are not wanted."""
     own = tuple(
         Rule(
             entry.kind or entry.name,
@@ -137,7 +137,7 @@ def rules_of(patterns: Sequence[DiscoverPattern]) -> tuple[Rule, ...]:
         )
         for entry in patterns
     )
-    return own + BUILT_IN
+    return own + BUILT_IN if built_in else own
 
 
 def read_program(process: Process) -> Program:

@@ -131,6 +131,9 @@ class DemoFleet:
                 "stalled_warn": _seconds(tempo.stalled_warn_s),
                 "stalled_critical": _seconds(tempo.stalled_critical_s),
                 "ttl": _seconds(tempo.ttl_s),
+                # an emergency stop in the demo must not freeze anybody's real agents
+                "recognise": False,
+                "discover": [],
                 "declared": [self._declaration(member) for member in CAST],
             },
             "drift": {"roots": [os.fspath(self._home.code)], "max_depth": 2},

@@ -80,6 +80,12 @@ def test_others_are_not(command: str) -> None:
     assert recognise(process(command, name="x"), BUILT_IN) is None
 
 
+def test_known_programs_can_be_left_alone() -> None:
+    own = Discoverer((DiscoverPattern(name="trainer", command="train"),), built_in=False)
+    seen = own.find({process.ref.pid: process for process in (process("claude", 10), process("train x", 11))})
+    assert [found.kind for found in seen] == ["trainer"]
+
+
 def test_a_renamed_process_counts_by_its_name() -> None:
     rule = recognise(process("node --no-warnings /tmp/x", name="claude"), BUILT_IN)
     assert rule is not None
