@@ -13,7 +13,7 @@ from typing import Any
 
 from backends.clock import Clock
 from backends.fields import FIELDS, Kind
-from backends.filter import Term, matcher, parse_filter
+from backends.filter import FilterError, matcher, parse_filter
 from backends.model import Agent, Finding, Reach, Severity, Window
 from backends.picture import Table
 from console.tally import Tally
@@ -129,7 +129,7 @@ class Order:
         self._tally = Tally()
         self._changed: set[str] = set()
         self._filtered_at = 0
-        self._by_time = any(_is_time(table.name, term) for term in self._terms)
+        self._by_time = depends_on_time(table.name, filter_text)
         self._matches = self._matcher()
         self._rebuild()
         self._unwatch = table.watch(self._changed.update)
@@ -207,9 +207,12 @@ class Order:
             self._tally.set(row_id, None if row is None else self._word(row))
 
 
-def _is_time(table: str, term: Term) -> bool:
-    return (
-        term.field is not None
-        and term.op != "unknown"
-        and FIELDS[table][term.field].kind in (Kind.AGE, Kind.LEFT)
+def depends_on_time(table: str, filter_text: str) -> bool:
+    """True when rows may begin or cease to match while nothing but time changes."""
+    try:
+        terms = parse_filter(table, filter_text)
+    except (FilterError, KeyError):
+        return False
+    return any(
+        term.field is not None and FIELDS[table][term.field].kind in (Kind.AGE, Kind.LEFT) for term in terms
     )

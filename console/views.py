@@ -8,6 +8,7 @@ The newest state wins: while a slow connection has not taken the last frames, no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ from typing import Any
 import msgspec
 
 from backends.clock import Clock
+from backends.coordination import StoreError
 from backends.filter import FilterError
 from backends.model import View, Window
 from backends.picture import Picture
-from console.order import Order
+from console.order import AGE_FILTER_PERIOD_MS, Order, depends_on_time
 from console.wire import FromWatch, Shown, raw_rows
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Subscription:
     sent: dict[str, Any] = field(default_factory=dict)
     last: Shown | None = None
     not_before_s: float = 0.0
+    timed: bool = False  # its filter depends on the time
+    look_at_s: float = 0.0
     asking: asyncio.Task[None] | None = None
 
     def close(self) -> None:
@@ -98,6 +102,9 @@ class Views:
                 self._refuse(subscription, str(error))
                 return
             self._unwatch[id_] = self._picture[view.table].watch(lambda _: self._touch(subscription))
+        if depends_on_time(view.table, view.filter):
+            subscription.timed = True
+            self._wake.set()
         self._subscriptions[id_] = subscription
         self._show(subscription)
 
@@ -124,8 +131,14 @@ class Views:
         """Send changes until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._next_look_s(loop.time())):
+                    await self._wake.wait()
             self._wake.clear()
+            for subscription in self._subscriptions.values():
+                if subscription.timed and loop.time() >= subscription.look_at_s:
+                    subscription.look_at_s = loop.time() + AGE_FILTER_PERIOD_MS / 1000
+                    subscription.dirty = True
             if self._is_writable():
                 for subscription in tuple(self._subscriptions.values()):
                     if subscription.dirty and loop.time() >= subscription.not_before_s:
@@ -133,6 +146,15 @@ class Views:
             if any(subscription.dirty for subscription in self._subscriptions.values()):
                 self._wake.set()
             await asyncio.sleep(FRAME_S)
+
+    def _next_look_s(self, now_s: float) -> float | None:
+        """How long until a view must be looked at without being told: time alone moves rows into and out of
+        a filter such as ``age>15m``.
+        """
+        timed = [
+            subscription.look_at_s for subscription in self._subscriptions.values() if subscription.timed
+        ]
+        return max(0.0, min(timed) - now_s) if timed else None
 
     def _touch(self, subscription: Subscription) -> None:
         subscription.dirty = True
@@ -151,17 +173,16 @@ class Views:
     async def _ask_store(self, subscription: Subscription) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while subscription.dirty:
+            view = None
+            while subscription.view is not view:  # moved while it was asked for: the operator waits
+                view = subscription.view
                 subscription.dirty = False
                 began = loop.time()
-                view = subscription.view
                 window = await self._store_window(view)
                 took = loop.time() - began
                 subscription.not_before_s = loop.time() + took * (1 / DUTY - 1)
                 self._answer(subscription, view, window)
-                if subscription.dirty and subscription.not_before_s > 0.0:
-                    break
-        except FilterError as error:
+        except (FilterError, StoreError) as error:
             self._refuse(subscription, str(error))
         except Exception as error:
             log.exception("view of %s failed", subscription.view.table)
@@ -196,6 +217,7 @@ class Views:
         subscription.last = shown
 
     def _refuse(self, subscription: Subscription, why: str) -> None:
+        subscription.sent, subscription.last = {}, None  # the console forgets its rows with this
         self._send(
             Shown(
                 id=subscription.id,
