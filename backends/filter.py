@@ -11,6 +11,7 @@ other comparison.
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ _TERM = re.compile(
 )
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _SIZE = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_MAX_INT = 2**62  # what a store can compare with
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -53,11 +55,11 @@ class Term(NamedTuple):
 def parse_duration_ms(text: str) -> int:
     """``90s``, ``15m``, ``1h30m``; a bare number is seconds."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return int(float(text) * 1000)
+        return _whole(text, float(text) * 1000, "duration")
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", text.lower())
     if not parts or "".join(number + unit for number, unit in parts) != text.lower():
         raise FilterError(f"'{text}' is not a duration; write 90s, 15m, 2h or 1d")
-    return int(sum(float(number) * _DURATION_MS[unit] for number, unit in parts))
+    return _whole(text, sum(float(number) * _DURATION_MS[unit] for number, unit in parts), "duration")
 
 
 def parse_size(text: str) -> int:
@@ -65,7 +67,13 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgtb]?)(?:i?b)?", text.lower())
     if match is None:
         raise FilterError(f"'{text}' is not a size; write 512M or 8G")
-    return int(float(match[1]) * _SIZE[match[2]])
+    return _whole(text, float(match[1]) * _SIZE[match[2]], "size")
+
+
+def _whole(text: str, value: float, what: str) -> int:
+    if value > _MAX_INT:
+        raise FilterError(f"'{text}' is too large for a {what}")
+    return int(value)
 
 
 def parse_filter(table: str, text: str) -> list[Term]:
@@ -112,9 +120,12 @@ def _number(field: Field, value: str) -> float | int:
     if field.kind is Kind.BYTES:
         return parse_size(value)
     try:
-        return float(value.rstrip("%"))
+        number = float(value.rstrip("%"))
     except ValueError:
-        raise FilterError(f"'{field.name}' is a number; '{value}' is not") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise FilterError(f"'{field.name}' is a number; '{value}' is not")
+    return number
 
 
 def resolve_times(table: str, terms: Sequence[Term], now_ms: int) -> list[Term]:

@@ -38,6 +38,8 @@ def _condition(table: str, term: Term) -> tuple[str, list[Value]]:
         return _not(condition, term.negated), [value for _, values in parts for value in values]
     field = FIELDS[table][term.field]
     column = field.attribute
+    if term.op == "unknown":
+        return _not(f"({column} IS NULL)", term.negated), []
     if term.op == "contains":
         condition, values = _contains(column, str(term.value))
         return _not(condition, term.negated), values
