@@ -111,10 +111,10 @@ def wants_mouse(loaded: Loaded) -> bool:
 
 def _arguments(options: Options, state: Path, loaded: Loaded, demo: DemoFleet | None) -> WatchArguments:
     settings = list(options.values.get("--set", ()))
-    if loaded.config.console.read_only:
-        settings.append("console.read_only=true")
     if demo is not None:
         return WatchArguments(state, os.fspath(demo.config_file), (*settings, *demo.settings), demo=True)
+    if loaded.config.console.read_only:
+        settings.append("console.read_only=true")
     return WatchArguments(state, options.value("--config"), tuple(settings))
 
 

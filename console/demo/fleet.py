@@ -80,8 +80,11 @@ class DemoFleet:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """What the watch is given as ``--set``: a configured socket would be somebody else's."""
-        return ("watch.socket=", f"watch.state_dir={self.state}")
+        """What the watch is given as ``--set``.
+
+        A configured socket would be somebody else's. A read-only console still looks at agents that work.
+        """
+        return ("watch.socket=", f"watch.state_dir={self.state}", "console.read_only=false")
 
     def configured(self, loaded: Loaded) -> Loaded:
         """The demo's configuration, with the user's own looks and keys."""

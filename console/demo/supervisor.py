@@ -53,12 +53,14 @@ class Supervised:
     def tick(self, now: float) -> None:
         """Restart it when it crashed and its pause is over.
 
-        One that ended on a signal or in order was ended by somebody, who may also start it again.
+        One that ended on a signal or in order was ended by somebody, and one that runs without us was
+        started by somebody: then it is theirs.
         """
         if self._process is None:
             if self._restart_at is not None and now >= self._restart_at:
                 self._restart_at = None
-                self._process = self._start()
+                if not self._home.is_taken(self._member.name):
+                    self._process = self._start()
             return
         code = self._process.poll()
         if code is None:

@@ -5,11 +5,9 @@ Standard library only, so that a whole fleet of them costs little.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 from console.demo.agent import Agent
@@ -25,10 +23,10 @@ REPLACE_S = 5.0
 def main(argv: list[str]) -> int:
     """Run one member of the cast until its process or the watch ends."""
     name, home, path = argv[0], Home(Path(argv[2])), Path(argv[4])
-    if "--repair" in argv[5:]:
+    is_repair = "--repair" in argv[5:]
+    if is_repair:
         home.settings(name).write_text(member(name).repaired)
-    lock = os.open(home.lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if not take(lock, REPLACE_S):
+    if not home.take(name, REPLACE_S if is_repair else 0):
         print(f"{name} runs already", flush=True)
         return 0
     agent = Agent(member(name), home, Door(path))
@@ -53,20 +51,6 @@ def read_settings(agent: Agent, file: Path) -> dict[str, object]:
         agent.rest(CRASH_AFTER_S)
         raise
     return settings
-
-
-def take(lock: int, patience_s: float) -> bool:
-    """Lock the file for the life of this process; False when another keeps it."""
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
 
 
 if __name__ == "__main__":
