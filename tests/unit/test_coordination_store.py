@@ -152,6 +152,15 @@ async def test_late_but_not_reclaimed_is_in_time(store: Store, clock: ManualCloc
     assert (await store.complete("w1", lease.fence, None, BY)).state is WorkState.SUCCEEDED
 
 
+async def test_a_lease_ends_on_its_last_millisecond(store: Store, clock: ManualClock) -> None:
+    await store.add([work(lease_ms=1000)], BY)
+    await store.claim("ann", BY)
+    clock.advance(999)
+    assert await store.claim("bob", BY) == []
+    clock.advance(1)
+    assert len(await store.claim("bob", BY)) == 1
+
+
 async def test_aged_work_is_served_before_new_urgent_work(store: Store, clock: ManualClock) -> None:
     await store.add([work(id="old", priority=5)], BY)
     clock.advance(4 * 60_000 + 1)
