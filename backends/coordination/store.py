@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,11 @@ T = TypeVar("T")
 Settle = Callable[[Any, Exception | None], None]
 """Takes the result or the error of a submitted operation."""
 
+CATCH_UP_S = 0.002
+"""How far the picture in memory may trail a submitted operation: waking the loop for each would cost more
+than it.
+"""
+
 FLUSH_S = 5.0
 """Heartbeats are written down this often: what a crash can make the store forget of them."""
 
@@ -86,6 +92,8 @@ class Store:
         self._scanner = Reader("store-scanner", path, parts.readers[1], loop)
         self._windows = windows.WorkWindows(clock)
         self._watchers: list[Callable[[Commit], None]] = []
+        self._unseen: deque[Changes] = deque()  # committed, in order, not yet in the mirror
+        self._catching_up = False
         self._writer = Writer(path, parts.journal, clock, parts.checkpoints, self._deliver)
         self._writer.start()
         self._flusher = loop.create_task(self._flush_beats())
@@ -114,6 +122,7 @@ class Store:
         with contextlib.suppress(StoreError):
             await self.flush()
         await in_thread("store-close", self._stop_threads)
+        self._catch_up()
         self._lock.release()
 
     def _stop_threads(self) -> None:
@@ -144,15 +153,17 @@ class Store:
                 awaited.append(outcome)
             else:
                 outcome.reply_to(outcome.result, outcome.error)
-        if awaited or changes:
-            with contextlib.suppress(RuntimeError):  # the loop was closed without closing the store
-                self._loop.call_soon_threadsafe(self._delivered, changes, awaited)
-
-    def _delivered(self, changes: Changes | None, outcomes: list[Outcome]) -> None:
         if changes:
-            commit = self._mirror.apply(changes)
-            for watcher in self._watchers:
-                watcher(commit)
+            self._unseen.append(changes)
+        with contextlib.suppress(RuntimeError):  # the loop was closed without closing the store
+            if awaited:
+                self._loop.call_soon_threadsafe(self._delivered, awaited)
+            elif changes and not self._catching_up:
+                self._catching_up = True
+                self._loop.call_soon_threadsafe(self._loop.call_later, CATCH_UP_S, self._catch_up)
+
+    def _delivered(self, outcomes: list[Outcome]) -> None:
+        self._catch_up()
         for future, result, error in outcomes:
             if future.done():
                 continue
@@ -160,6 +171,14 @@ class Store:
                 future.set_result(result)
             else:
                 future.set_exception(error)
+
+    def _catch_up(self) -> None:
+        """Bring what the loop keeps in memory up to the last commit."""
+        self._catching_up = False
+        while self._unseen:
+            commit = self._mirror.apply(self._unseen.popleft())
+            for watcher in self._watchers:
+                watcher(commit)
 
     def on_commit(self, watcher: Callable[[Commit], None]) -> Callable[[], None]:
         """Call ``watcher`` on the event loop after each commit that changed something, before the callers
