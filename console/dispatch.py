@@ -62,7 +62,9 @@ def confirmation(command: Command, draft: Draft, targets: Sequence[str]) -> str:
         return str(len(targets))
     if draft.confirm is not None:
         return draft.confirm
-    return "y" if command.danger is Danger.DISRUPTIVE else (targets[0] if targets else command.id)
+    if command.danger is Danger.DISRUPTIVE:
+        return "y"
+    return (targets[0] if targets else "") or command.id
 
 
 def plan_id(plan: Plan) -> str:
