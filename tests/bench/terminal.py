@@ -58,8 +58,10 @@ class Terminal:
     def send(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
-    def read(self, timeout_s: float) -> bytes:
-        """What arrives within ``timeout_s``; empty when nothing does."""
+    def read(self, timeout_s: float, *, draw: bool = True) -> bytes:
+        """What arrives within ``timeout_s``; empty when nothing does. Drawing the screen takes time of its own:
+        without ``draw`` only the bytes are counted.
+        """
         readable, _, _ = select.select([self._fd], [], [], timeout_s)
         if not readable:
             return b""
@@ -68,7 +70,8 @@ class Terminal:
         except OSError:
             return b""
         self.bytes_read += len(data)
-        self._stream.feed(data)
+        if draw:
+            self._stream.feed(data)
         return data
 
     @property
