@@ -25,7 +25,7 @@ def build(home: Home, item: dict[str, Any]) -> Steps:
     packed = b""
     for number, file in enumerate(files, 1):
         packed += zlib.compress(file.read_bytes())
-        yield 100 * number / (len(files) + 1), f"packed {file.name}"
+        yield 100 * number / len(files), f"packed {file.name}"
     (home.results / f"{item['id']}.pack").write_bytes(packed)
 
 
@@ -36,6 +36,7 @@ def check(home: Home, item: dict[str, Any]) -> Steps:
     source = script.read_text()
     yield 60, f"{len(source.splitlines())} lines"
     compile(source, script.name, "exec")
+    yield 100, "compiles"
 
 
 def import_feed(home: Home, item: dict[str, Any]) -> Steps:
@@ -45,7 +46,7 @@ def import_feed(home: Home, item: dict[str, Any]) -> Steps:
     if not feed.exists():
         raise FileNotFoundError(f"feed {feed.name} has not been delivered")
     rows = json.loads(feed.read_text())
-    yield 80, f"{len(rows)} rows"
+    yield 100, f"{len(rows)} rows"
 
 
 def train(home: Home, item: dict[str, Any]) -> Steps:
@@ -57,7 +58,7 @@ def train(home: Home, item: dict[str, Any]) -> Steps:
         slope -= LEARNING_RATE * sum(2 * error * x for error, x in errors) / len(points)
         offset -= LEARNING_RATE * sum(2 * error for error, _ in errors) / len(points)
         loss = sum(error * error for error, _ in errors) / len(points)
-        yield 100 * step / (TRAINING_STEPS + 1), f"step {step}, loss {loss:.3f}"
+        yield 100 * step / TRAINING_STEPS, f"step {step}, loss {loss:.3f}"
     (home.results / f"{item['id']}.model").write_text(json.dumps({"slope": slope, "offset": offset}))
 
 
@@ -67,7 +68,7 @@ def index(home: Home, item: dict[str, Any]) -> Steps:
     files = _files(home.code)
     for number, file in enumerate(files, 1):
         words.update(file.read_text(errors="replace").split())
-        yield 100 * number / (len(files) + 1), f"{len(words)} words"
+        yield 100 * number / len(files), f"{len(words)} words"
     (home.results / f"{item['id']}.words").write_text(json.dumps(words.most_common(50)))
 
 
@@ -75,14 +76,14 @@ def crawl(home: Home, item: dict[str, Any]) -> Steps:
     """Walk the demo's folders."""
     folders = sorted(path for path in home.code.rglob("*") if path.is_dir() and ".git" not in path.parts)
     for number, folder in enumerate(folders, 1):
-        yield 100 * number / (len(folders) + 1), f"{folder.name}: {sum(1 for _ in folder.iterdir())} entries"
+        yield 100 * number / len(folders), f"{folder.name}: {sum(1 for _ in folder.iterdir())} entries"
 
 
 def report(home: Home, item: dict[str, Any]) -> Steps:
     """Add up what was made."""
     yield 30, "counting"
     sizes = {path.name: path.stat().st_size for path in home.results.iterdir()}
-    yield 80, f"{len(sizes)} results, {sum(sizes.values())} bytes"
+    yield 100, f"{len(sizes)} results, {sum(sizes.values())} bytes"
     (home.results / "report.json").write_text(json.dumps(sizes))
 
 
@@ -91,14 +92,14 @@ def notify(home: Home, item: dict[str, Any], recipients: list[str]) -> Steps:
     for number, recipient in enumerate(recipients, 1):
         with (home.results / "notices.txt").open("a") as notices:
             notices.write(f"to {recipient}: {item['title']}\n")
-        yield 100 * number / (len(recipients) + 1), f"told {recipient}"
+        yield 100 * number / len(recipients), f"told {recipient}"
 
 
 def clean(old: list[Path]) -> Steps:
     """Delete results."""
     for number, file in enumerate(old, 1):
         file.unlink(missing_ok=True)
-        yield 100 * number / (len(old) + 1), f"deleted {file.name}"
+        yield 100 * number / len(old), f"deleted {file.name}"
 
 
 def old_results(home: Home) -> list[Path]:
