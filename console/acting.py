@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from backends.model import Outcome, OutcomeStatus
+from backends.model import Outcome, OutcomeStatus, Plan
 from console.commands.registry import Command
 from console.exit_codes import ExitCode
 from console.wire import Failure, Reply
@@ -20,21 +21,56 @@ _WEIGHT: dict[OutcomeStatus, Weight] = {
 }
 
 
+#: A longer answer gets a page of its own.
+ONE_LINE = 150
+
+
+def plan_text(plans: Sequence[Plan]) -> str:
+    """What each plan would do, step by step, and why it could not run now."""
+    lines = []
+    for plan in plans:
+        lines.append(f"{plan.command} {plan.target} ({plan.danger})".replace("  ", " "))
+        lines += [f"  would {step}" for step in plan.steps]
+        if plan.refusal:
+            lines.append(f"  cannot run now: {plan.refusal}")
+    return "\n".join(lines)
+
+
+def _rows(table: str, data: Any) -> list[Any]:
+    """The rows in the data of a listing, as nouns."""
+    from console.wire import rows_of
+
+    rows = data.get("rows") if isinstance(data, dict) else data
+    return rows_of(table, rows) if rows else []
+
+
 class Actor:
     """Runs commands of the watch for one console."""
 
     def __init__(self, app: WatchfloorApp) -> None:
         self._app = app
 
-    async def act(self, command: Command, targets: tuple[str, ...], args: dict[str, Any]) -> None:
-        """Run ``command``; whatever happens is said on screen."""
+    async def act(
+        self, command: Command, targets: tuple[str, ...], args: dict[str, Any], *, dry_run: bool = False
+    ) -> None:
+        """Run ``command``; whatever happens is said on screen. A dry run shows the plan and stops."""
         link = self._app.link
-        reply = await link.invoke(command.id, targets, args)
+        reply = await link.invoke(command.id, targets, args, dry_run=dry_run)
+        if dry_run and reply.failure is None:
+            self._app.pages.text(f"{command.id}: what would happen", plan_text(reply.plans))
+            return
         if reply.confirm:
             from console.screens.confirm import ConfirmScreen
 
             agreed = await self._app.push_screen_wait(
-                ConfirmScreen(command, reply.plans, reply.confirm, ascii_only=self._app.ascii_only)
+                ConfirmScreen(
+                    command,
+                    reply.plans,
+                    reply.confirm,
+                    trigger=self._app.last_key,
+                    ascii_only=self._app.ascii_only,
+                    monotonic_ms=self._app.clock.monotonic_ms,
+                )
             )
             if not agreed:
                 self._app.say(f"{command.id}: not confirmed, nothing was changed")
@@ -47,10 +83,11 @@ class Actor:
         if reply.failure is not None:
             self._fail(command, reply.failure)
             return
-        if len(reply.outcomes) == 1 and self._is_long(command, reply.outcomes[0]):
-            self._app.show_text(command.id, reply.outcomes[0].message)
+        if len(reply.outcomes) == 1 and not command.mutates:
+            self._answer(command, reply.outcomes[0])
             return
-        self._app.forget_marks()
+        if (table := self._app.floor.table) is not None:
+            table.clear_marks()
         for status in (OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN, OutcomeStatus.VERIFIED):
             ended = [outcome for outcome in reply.outcomes if outcome.status is status]
             if ended:
@@ -61,8 +98,17 @@ class Actor:
             return ended[0].message
         return f"{command.id}: {len(ended)} of {asked} {ended[0].status}; {ended[0].message}"
 
-    def _is_long(self, command: Command, outcome: Outcome) -> bool:
-        return not command.mutates and ("\n" in outcome.message or bool(command.table))
+    def _answer(self, command: Command, outcome: Outcome) -> None:
+        """What a command that only looks has found: rows, a page of text, or one line."""
+        message = outcome.message
+        if command.table and (rows := _rows(command.table, outcome.data)):
+            from console.listing import table_text
+
+            self._app.pages.text(f"{command.id}: {message}", table_text(command.table, rows))
+        elif "\n" in message or len(message) > ONE_LINE:
+            self._app.pages.text(command.id, message)
+        else:
+            self._app.say(message, "warning" if outcome.exit_code else "information")
 
     def _fail(self, command: Command, failure: Failure) -> None:
         weight: Weight = "error" if failure.code != ExitCode.CONFLICT else "warning"

@@ -4,54 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.worker import Worker, WorkerState
 
-from backends.model import Finding, Host, SourceState, Summary, View, Window
+from backends.analysis import checked
+from backends.clock import Clock, SystemClock
+from backends.model import View
 from console.acting import Actor, Weight
+from console.asking import Asking
+from console.attachment import Attachment
 from console.command_line import offers, understand
 from console.commands import REGISTRY
+from console.commands.arguments import parameters
 from console.commands.registry import Command, CommandError, Place
 from console.config import Config
-from console.heading import badges, counters
-from console.keymap import GLOBAL, Keymap
+from console.floor import Floor
+from console.hinting import OF_COUNTERS, hints, readable_key
+from console.keymap import Keymap
 from console.link import Link
 from console.looking import Lookers, filter_problem
+from console.pages import Pages
 from console.private_watch import PrivateWatch
+from console.remembering import Choices, History
+from console.row_commands import RowCommands
 from console.screen_commands import ScreenCommands
-from console.screens.page import PageScreen, text_lines
+from console.screen_size import MIN_COLUMNS, MIN_LINES, WIDE_COLUMNS, WIDE_LINES
+from console.targets import Targets
 from console.theme import THEMES
-from console.wire import Welcome
-from widgets.agents import AgentsPane
-from widgets.analysis import AnalysisPane
-from widgets.drift import DriftPane
 from widgets.filter_bar import CommandBar, Completion, FilterBar, PromptBar
-from widgets.gpu import GpuPane
-from widgets.one_line import Hints
+from widgets.one_line import Hints, Notice
 from widgets.output_filter import OutputFilter
-from widgets.pane import Pane
-from widgets.queue import QueuePane
+from widgets.pane_tabs import PaneTabs
 from widgets.status_bar import CounterChosen, StatusBar
-from widgets.table import LiveTable
-from widgets.table_messages import Opened, SortWanted, WindowWanted
+from widgets.table_messages import CursorMoved, Opened, SortWanted, WindowWanted
 
 log = logging.getLogger(__name__)
 
-#: Below this the panes are shown one at a time.
-WIDE_COLUMNS, WIDE_LINES = 110, 34
-#: Whose age a pane's data has.
-SOURCE_PANES = {"processes": "agents", "gpu": "gpu", "drift": "drift"}
-#: The table that holds the subject of a finding.
-SUBJECT_TABLES = {"agent": "agents", "work": "work"}
+SAY_S: dict[Weight, float] = {"information": 5, "warning": 8, "error": 15}
+#: What an operator must not miss because the link gave up: it is started again after a bug.
+LINK = "link"
 
 
 class WatchfloorApp(App[None]):
@@ -71,41 +70,43 @@ class WatchfloorApp(App[None]):
         own_watch: PrivateWatch | None = None,
         ascii_only: bool = False,
         settings_file: Path | None = None,
+        history_file: Path | None = None,
+        clock: Clock | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         self.config = config
         self.keymap = keymap
         self.ascii_only = ascii_only
-        self.settings_file = settings_file
-        self.problem = ""
-        self.welcome: Welcome | None = None
-        self.summary = Summary()
+        self.clock = clock or SystemClock()
+        self.problem = ""  # why the console could not start
         self.is_frozen = False
-        self.link = Link(socket, self._attached, self._lost, self._totals)
-        self.lookers = Lookers(self.link)
+        self.last_key = ""
+        self.is_tiny = False
         self._own_watch = own_watch
-        self._actor = Actor(self)
-        self._screen_commands = ScreenCommands(self)
-        self._lost_reason = ""
-        self._lost_at: int | None = None
-        self._host: Host | None = None
-        self.panes: dict[str, Pane] = {
-            "agents": AgentsPane(ascii_only=ascii_only),
-            "queue": QueuePane(ascii_only=ascii_only),
-            "gpu": GpuPane(ascii_only=ascii_only),
-            "drift": DriftPane(ascii_only=ascii_only),
-            "analysis": AnalysisPane(ascii_only=ascii_only),
-        }
+        self._choices = Choices(settings_file)
+        self.history = History(history_file)
         self.header = StatusBar(ascii_only=ascii_only)
+        self.notice = Notice(ascii_only=ascii_only)
+        self.tabs = PaneTabs(ascii_only=ascii_only)
+        self.floor = Floor(ascii_only=ascii_only)
         self.hints = Hints(ascii_only=ascii_only, id="hints")
         self.filter_bar = FilterBar(
-            complete=self._complete_filter, check=self._check_filter, ascii_only=ascii_only
-        )
-        self.command_bar = CommandBar(
-            complete=self._complete_command,
-            history=lambda: self._screen_commands.history,
+            complete=lambda text, cursor: self.rows.complete_filter(text, cursor),
+            check=self._check_filter,
             ascii_only=ascii_only,
         )
+        self.command_bar = CommandBar(
+            complete=self._complete_command, history=lambda: self.history.lines, ascii_only=ascii_only
+        )
+        self.attachment = Attachment(self)
+        self.link = Link(socket, self.attachment.attached, self._lost, self.attachment.totals)
+        self.lookers = Lookers(self.link)
+        self.targets = Targets(self)
+        self.rows = RowCommands(self)
+        self.pages = Pages(self)
+        self.asking = Asking(self)
+        self._actor = Actor(self)
+        self._screen_commands = ScreenCommands(self)
         for theme in THEMES:
             self.register_theme(theme)
         for key in sorted({binding.key for binding in keymap.bindings}):
@@ -115,25 +116,24 @@ class WatchfloorApp(App[None]):
 
     def compose(self) -> ComposeResult:
         yield self.header
-        with Horizontal(id="floor"):
-            with Vertical(id="left"):
-                yield self.panes["agents"]
-                yield self.panes["queue"]
-                yield self.panes["drift"]
-            with Vertical(id="right"):
-                yield self.panes["analysis"]
-                yield self.panes["gpu"]
+        yield self.notice
+        yield self.tabs
+        yield self.floor
         yield self.filter_bar
         yield self.command_bar
         yield self.hints
 
     def on_mount(self) -> None:
-        self.theme = self._theme_name(self.config.console.theme)
-        self._screen_commands.focus_pane(self.config.console.startup_pane)
+        self.screen_stack[0].set_class(self.ascii_only, "-ascii")
+        self.theme = self.config.console.theme
+        self.floor.panes.analysis.set_checked(checked())
+        self.floor.focus_pane(self.config.console.startup_pane)
         self._lay_out()
         self._tick()
         self.set_interval(1.0, self._tick)
-        self.run_worker(self._live(), exit_on_error=False)
+        self._leave_on_signals()
+        self._subscribe()
+        self.run_worker(self._live(), name=LINK, exit_on_error=False)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), OutputFilter()]
@@ -142,8 +142,26 @@ class WatchfloorApp(App[None]):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        is_wide = self.size.width >= WIDE_COLUMNS and self.size.height >= WIDE_LINES
-        self.screen_stack[0].set_class(not is_wide, "-narrow")
+        columns, lines = self.size
+        self.floor.set_narrow(columns < WIDE_COLUMNS or lines < WIDE_LINES)
+        is_tiny = columns < MIN_COLUMNS or lines < MIN_LINES
+        self.screen_stack[0].set_class(is_tiny, "-tiny")
+        if is_tiny != self.is_tiny:
+            self.is_tiny = is_tiny
+            self.attachment.redraw()
+        self.show_tabs()
+
+    def show_tabs(self) -> None:
+        """Where one pane is shown at a time, say which others there are."""
+        self.tabs.display = self.floor.is_single
+
+    def _leave_on_signals(self) -> None:
+        """A lost terminal or a polite kill ends the console as ``q`` does: the terminal is left clean."""
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     async def _live(self) -> None:
         """Wait for a watch of our own, then listen to it for as long as the console lives."""
@@ -152,19 +170,11 @@ class WatchfloorApp(App[None]):
             if self.problem:
                 self.exit(return_code=1)
                 return
-        self._subscribe()
         await self.link.run()
 
     def _subscribe(self) -> None:
-        panes, sort = self.panes, self.config.console.sort
-        agents, queue, gpu = panes["agents"], panes["queue"], panes["gpu"]
-        drift, analysis = panes["drift"], panes["analysis"]
-        assert isinstance(agents, AgentsPane)
-        assert isinstance(queue, QueuePane)
-        assert isinstance(gpu, GpuPane)
-        assert isinstance(drift, DriftPane)
-        assert isinstance(analysis, AnalysisPane)
-        add = self.lookers.add
+        panes, sort, add = self.floor.panes, self.config.console.sort, self.lookers.add
+        agents, queue, gpu, drift, analysis = panes
         add(agents, agents.table, agents.show, sort.get("agents", ""))
         add(queue, queue.table, queue.show, sort.get("work", ""))
         add(drift, drift.table, drift.show, sort.get("worktrees", ""))
@@ -172,218 +182,182 @@ class WatchfloorApp(App[None]):
         add(analysis, analysis.table, analysis.show, sort.get("findings", ""))
         add(gpu, gpu.table, gpu.show_processes, sort.get("processes", ""), is_main=False)
         self.link.subscribe(View("gpus", count=64), gpu.show)
-        self.link.subscribe(View("hosts", count=1), self._show_host)
-
-    # --- what the watch says -----------------------------------------------------------------------------
-
-    def _attached(self, welcome: Welcome) -> None:
-        self.welcome = welcome
-        self._lost_reason, self._lost_at = "", None
-        for pane in self.panes.values():
-            pane.set_stale(None)
-        self.redraw_header()
-
-    def _lost(self, reason: str) -> None:
-        if self._lost_at is None and self.welcome is not None:
-            self._lost_at = self.now_ms()
-            self._lost_reason = reason
-            log.warning("lost the watch: %s", reason)
-            for pane in self.panes.values():
-                pane.set_stale(self._lost_at)
-            self.redraw_header()
-        if self._own_watch is not None:
-            self._own_watch.revive()
-
-    def _totals(self, summary: Summary) -> None:
-        self.summary = summary
-        self.redraw_header()
-        self._show_host_of(summary)
-        for state in summary.sources:
-            pane = self.panes.get(SOURCE_PANES.get(state.source, ""))
-            if pane is not None:
-                pane.set_observed(state.observed_at)
-
-    def _show_host(self, window: Window) -> None:
-        self._host = window.rows[0] if window.rows else None
-        self._show_host_of(self.summary)
-
-    def _show_host_of(self, summary: Summary) -> None:
-        gpu = self.panes["gpu"]
-        assert isinstance(gpu, GpuPane)
-        state = next((state for state in summary.sources if state.source == "gpu"), None)
-        gpu.show_host(self._host, _why_no_gpu(state))
-
-    def redraw_header(self) -> None:
-        lost = ""
-        if self._lost_at is not None:
-            lost = f"WATCH LOST {(self.now_ms() - self._lost_at) // 1000} s: {self._lost_reason}"
-        self.header.set_counters(counters(self.summary))
-        self.header.set_badges(
-            badges(
-                self.summary,
-                lost=lost,
-                read_only=self.read_only,
-                demo=self.welcome is not None and self.welcome.demo,
-                frozen=self.is_frozen,
-            )
-        )
+        self.link.subscribe(View("hosts", count=1), self.attachment.show_host)
 
     @property
-    def read_only(self) -> bool:
-        """Nothing that changes things may run."""
-        return self.config.console.read_only or (self.welcome is not None and self.welcome.read_only)
+    def has_own_watch(self) -> bool:
+        """The watch is this console's child."""
+        return self._own_watch is not None
+
+    def _lost(self, reason: str) -> None:
+        if self._own_watch is not None:
+            reason = self._own_watch.revive() or reason
+        self.attachment.lost(reason)
 
     def _tick(self) -> None:
-        now = self.now_ms()
+        now = self.clock.now_ms()
         if not self.is_frozen:
-            for pane in self.panes.values():
+            for pane in self.floor.panes:
                 pane.set_now(now)
         self.header.set_now(now)
-        if self._lost_at is not None:
-            self.redraw_header()
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000
+        self.attachment.tick()
 
     # --- keys and lines to commands ------------------------------------------------------------------------
 
     def action_press(self, key: str) -> None:
         """A bound key: the command it means in the focused pane."""
-        command_id = self.keymap.command_at(key, self.scope) or self.keymap.command_at(key, GLOBAL)
-        if command_id is not None and len(self.screen_stack) == 1:
+        if len(self.screen_stack) > 1:
+            return
+        self.last_key = key
+        command_id = self.keymap.command_at(key, self.targets.scope)
+        if command_id is not None:
             self.run_by_name(command_id)
+        elif why := self.targets.why_not_here(key):
+            self.say(why)
 
     def run_by_name(self, name: str) -> None:
         """Run a command on the marked rows, or on the one under the cursor."""
         command = REGISTRY.get(name)
-        targets = self.chosen(command) if command.acts_on else ()
-        if command.acts_on and not targets and not command.target_optional:
-            self.say(f"{command.id} needs a row of {command.acts_on}; go to one first", "warning")
-            return
-        from console.commands.arguments import parameters
-
-        if any(parameter.required for parameter in parameters(command)):
+        if why := self.targets.obstacle(command):
+            self.say(f"{command.id}: {why}", "warning")
+        elif any(parameter.required for parameter in parameters(command)):
             self.command_bar.open(f"{command.id} ")
-            return
-        self.run_command(command, targets, {})
+        else:
+            self.run_command(command, self.targets.chosen(command) if command.acts_on else (), {})
 
     def run_line(self, line: str) -> None:
         """Run what was typed after ``:``."""
+        self.last_key = "enter"
+        self.history.add(line)
         try:
-            typed = understand(line, self.chosen)
+            typed = understand(line, self.targets.chosen)
         except CommandError as error:
             self.say(error.message, "warning")
             return
-        self._screen_commands.remember(line)
-        self.run_command(typed.command, typed.words.targets, typed.words.args)
+        self.run_command(typed.command, typed.words.targets, typed.words.args, dry_run=typed.dry_run)
 
-    def run_command(self, command: Command, targets: tuple[str, ...], args: dict[str, Any]) -> None:
+    def run_command(
+        self, command: Command, targets: tuple[str, ...], args: dict[str, Any], *, dry_run: bool = False
+    ) -> None:
         """Run a command wherever it runs."""
-        if command.mutates and self.read_only:
-            self.say(f"{command.id} changes things and this console is read-only", "warning")
+        why = self.targets.obstacle(command) if not targets or not command.acts_on else ""
+        if command.mutates and self.attachment.read_only:
+            why = self.targets.obstacle(command)
+        if why:
+            self.say(f"{command.id}: {why}", "warning")
         elif command.place is Place.CONSOLE:
             self._screen_commands.run(command, args)
-        elif command.place is Place.LOCAL:
-            self.say(f"{command.id} runs in a shell: watchfloor {command.id}", "warning")
-        elif command.id in ("explain", "logs") and targets:
-            self._screen_commands.show_row_page(command.id, targets[0])
+        elif command.id == "logs" and targets:
+            self.pages.log(targets[0])
+        elif command.id == "explain":
+            self.run_worker(self.pages.explanation(targets[0]), exit_on_error=False)
         else:
-            self.run_worker(self._actor.act(command, targets, args), exit_on_error=False)
+            act = self._actor.act(command, targets, args, dry_run=dry_run)
+            self.run_worker(act, name=command.id, exit_on_error=False)
 
-    @property
-    def table(self) -> LiveTable | None:
-        """The focused table, or the main one of the focused pane."""
-        if isinstance(self.focused, LiveTable):
-            return self.focused
-        pane = self._screen_commands.focused_pane
-        return next(iter(pane.query(LiveTable)), None) if pane is not None else None
+    def keys_of(self, command_id: str) -> list[str]:
+        """The keys of a command, as they are written."""
+        return [readable_key(key) for key in self.keymap.keys_of(command_id)]
 
-    @property
-    def scope(self) -> str:
-        """The table whose rows the focused pane's keys act on: a finding stands for its subject."""
-        table = self.table
-        if table is None:
-            return GLOBAL
-        if isinstance(table.cursor_row, Finding):
-            return SUBJECT_TABLES.get(table.cursor_row.subject_kind, table.view)
-        return table.view
+    def key_of(self, command_id: str) -> str:
+        """The first of them; "" when it has none."""
+        return next(iter(self.keys_of(command_id)), "")
 
-    def chosen(self, command: Command) -> tuple[str, ...]:
-        """The rows ``command`` means: the marked ones, else the one under the cursor."""
-        table = self.table
-        if table is None or command.acts_on not in (self.scope, "any"):
-            return ()
-        if isinstance(table.cursor_row, Finding) and command.acts_on != "any":
-            return (table.cursor_row.subject,)
-        if table.marks and command.acts_on != "any":
-            return tuple(sorted(table.marks))
-        return (table.cursor_id,) if table.cursor_id is not None else ()
-
-    def forget_marks(self) -> None:
-        if self.table is not None:
-            self.table.clear_marks()
-
-    # --- saying ---------------------------------------------------------------------------------------------
+    # --- saying and remembering ------------------------------------------------------------------------
 
     def say(self, message: str, weight: Weight = "information") -> None:
         """One line that goes away by itself."""
-        self.notify(message, severity=weight, markup=False, timeout=8 if weight != "information" else 5)
+        self.notify(message, severity=weight, markup=False, timeout=SAY_S[weight])
 
-    def show_text(self, title: str, text: str) -> None:
-        """A page of plain text."""
-        self.push_screen(PageScreen(title, text_lines(text), ascii_only=self.ascii_only))
+    @property
+    def theme_names(self) -> list[str]:
+        return [theme.name for theme in THEMES]
+
+    def set_theme(self, name: str, *, keep: bool = True) -> None:
+        """Draw in another theme, and keep it for the next run."""
+        self.theme = name
+        if keep:
+            self.keep_choice("console.theme", name)
+
+    def keep_choice(self, key: str, value: str) -> None:
+        """Remember a choice in the operator's own config.toml."""
+        if problem := self._choices.keep(key, value):
+            self.say(problem, "warning")
 
     # --- messages --------------------------------------------------------------------------------------
 
     def on_live_table_window_wanted(self, event: WindowWanted) -> None:
         self.lookers.wanted(event)
 
+    def on_live_table_cursor_moved(self, event: CursorMoved) -> None:
+        self._hint()
+
     def on_live_table_opened(self, event: Opened) -> None:
-        self._screen_commands.open_row(event.row)
+        self.pages.row(event.row)
 
     def on_live_table_sort_wanted(self, event: SortWanted) -> None:
-        self._screen_commands.sort_by(event.table, event.column)
+        self.rows.sort_by(event.table, event.column)
 
     def on_counter_chosen(self, event: CounterChosen) -> None:
-        self._screen_commands.show_filtered(event.table, event.filter)
+        self.rows.show_filtered(event.table, event.filter)
 
     def on_prompt_bar_changed(self, event: PromptBar.Changed) -> None:
-        if event.bar is self.filter_bar and not event.problem and self.table is not None:
-            self.lookers.filter(self.table, event.value)
+        table = self.floor.table
+        if event.bar is self.filter_bar and not event.problem and table is not None:
+            self.lookers.filter(table, event.value)
 
     def on_prompt_bar_submitted(self, event: PromptBar.Submitted) -> None:
-        self._screen_commands.refocus()
+        self.floor.refocus()
         if event.bar is self.command_bar and event.value.strip():
             self.run_line(event.value)
 
     def on_prompt_bar_cancelled(self, event: PromptBar.Cancelled) -> None:
-        self._screen_commands.refocus()
-        if event.bar is self.filter_bar and self.table is not None:
-            self.lookers.filter(self.table, event.before)
+        table = self.floor.table
+        self.floor.refocus()
+        if event.bar is self.filter_bar and table is not None:
+            self.lookers.filter(table, event.before)
 
     def on_descendant_focus(self) -> None:
-        self._screen_commands.focus_changed()
+        self.floor.focus_moved()
+        self.tabs.show(self.floor.focused_name)
+        self._hint()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is not WorkerState.ERROR:
+            return
+        error = event.worker.error
+        log.error("%s failed", event.worker.name, exc_info=error)
+        self.say(f"a bug: {type(error).__name__}: {error} (the log has the details)", "error")
+        if event.worker.name == LINK:
+            self.set_timer(1.0, lambda: self.run_worker(self._live(), name=LINK, exit_on_error=False))
+
+    def action_help_quit(self) -> None:
+        self.say(f"{self.key_of('quit')} leaves the console")
+
+    def _hint(self) -> None:
+        if self.header.has_focus:
+            self.hints.set_hints(OF_COUNTERS)
+            return
+        table = self.targets.table
+        on_findings = table is not None and table.view == "findings"
+        self.hints.set_hints(
+            hints(
+                self.targets.scope,
+                on_findings=on_findings,
+                key_of=self.key_of,
+                obstacle=self.targets.obstacle,
+            )
+        )
 
     def _check_filter(self, text: str) -> str:
-        return filter_problem(self.table.view, text) if self.table is not None else ""
+        table = self.floor.table
+        return filter_problem(table.view, text) if table is not None else ""
 
-    def _complete_filter(self, text: str, cursor: int) -> Sequence[Completion]:
-        return self._screen_commands.complete_filter(text, cursor)
-
-    def _complete_command(self, text: str, cursor: int) -> Sequence[Completion]:
-        found = offers(text, cursor, self._screen_commands.row_ids)
+    def _complete_command(self, text: str, cursor: int) -> list[Completion]:
+        found = offers(text, cursor, self.rows.row_ids, self._values_of, self.targets.obstacle)
         return [Completion(offer.text, offer.help, offer.start) for offer in found]
 
-    def _theme_name(self, name: str) -> str:
-        return name if name in {theme.name for theme in THEMES} else THEMES[0].name
-
-    def json_of(self, row: Any) -> str:
-        """A row as JSON."""
-        return msgspec.json.format(msgspec.json.encode(row), indent=2).decode()
-
-
-def _why_no_gpu(state: SourceState | None) -> str:
-    if state is None:
-        return ""
-    return state.reason or ("no GPU was found on this machine" if state.ok else state.status)
+    def _values_of(self, command: Command) -> Sequence[str]:
+        if command.id == "theme":
+            return self.theme_names
+        return self.rows.sort_fields() if command.id in ("sort", "filter") else ()

@@ -1,9 +1,12 @@
-"""The header's counters and badges, from the totals of the watch."""
+"""The header's counters and badges and the tabs of the panes, from the totals of the watch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from backends.model import Severity, Summary, WorkState
 from widgets.glyphs import ACTIVITIES, REACHES, SEVERITIES, WORK_STATES, Mark
+from widgets.pane_tabs import Tab
 from widgets.status_bar import Badge, Counter, CounterGroup
 
 #: Work that has ended well is not news.
@@ -80,3 +83,18 @@ def badges(summary: Summary, *, lost: str, read_only: bool, demo: bool, frozen: 
         style = "crit" if summary.health < 50 else "warn" if summary.health < 80 else "dim"
         found.append(Badge(f"health {summary.health}", style))
     return found
+
+
+def tabs(summary: Summary, key_of: Callable[[str], str]) -> list[Tab]:
+    """One tab for each pane: its key, its name, and the figure that tells whether to go there."""
+    dead = summary.work.get(WorkState.DEAD, 0)
+    waiting = sum(number for state, number in summary.work.items() if state not in _QUIET_WORK)
+    critical = summary.findings.get(Severity.CRITICAL, 0)
+    wrong = critical + summary.findings.get(Severity.WARNING, 0)
+    return [
+        Tab("agents", key_of("pane-agents"), "Agents", sum(summary.agents.values())),
+        Tab("queue", key_of("pane-queue"), "Work", waiting, "crit" if dead else ""),
+        Tab("gpu", key_of("pane-gpu"), "GPUs"),
+        Tab("drift", key_of("pane-drift"), "Drift"),
+        Tab("analysis", key_of("pane-analysis"), "Analysis", wrong, "crit" if critical else "warn"),
+    ]

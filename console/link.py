@@ -6,8 +6,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from backends.model import Summary, View, Window
 from console.wire import (
@@ -40,8 +43,19 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two tries to reach the watch again.
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+#: A connection that lasted this long was a good one: the next try comes soon again.
+GOOD_S = 5.0
+WENT_AWAY = "the watch went away"
 
 ShowWindow = Callable[[Window], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """Something that arrives in pieces, and the piece that says there will be no more."""
+
+    take: Callable[[Lines | Answer], None]
+    end: Lines | Answer
 
 
 class _Held:
@@ -91,7 +105,7 @@ class Link:
         self._next_id = 1
         self._views: dict[int, _Held] = {}
         self._replies: dict[int, asyncio.Future[Reply]] = {}
-        self._streams: dict[int, Callable[[Lines | Answer], None]] = {}
+        self._streams: dict[int, _Stream] = {}
         self._totals_id = self._new_id()
 
     @property
@@ -100,15 +114,15 @@ class Link:
 
     async def run(self) -> None:
         """Attach, listen, and attach again for as long as the console lives."""
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
+            began = loop.time()
             try:
                 await self._session()
-                failures = 0
-            except (OSError, WireError, asyncio.IncompleteReadError) as error:
-                reason = str(error) or type(error).__name__
-                failures = failures + 1 if self._writer is None else 0
-                self._lose(reason)
+            except (OSError, WireError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
+                failures = 0 if loop.time() - began > GOOD_S else failures + 1
+                self._lose(str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
 
     async def _session(self) -> None:
@@ -129,7 +143,7 @@ class Link:
 
     def _attached(self, welcome: Welcome, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        self._on_attached(welcome)
+        self._tell(self._on_attached, welcome)
         self._send(Subscribe(self._totals_id, View("summary")))
         for id_, held in self._views.items():
             held.rows = {}
@@ -143,15 +157,18 @@ class Link:
                     WireError("the watch went away before it answered; look before repeating")
                 )
         self._replies.clear()
-        self._on_lost(reason)
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            self._tell(stream.take, stream.end)
+        self._tell(self._on_lost, reason)
 
     def _take(self, message: FromWatch) -> None:
         if isinstance(message, Shown):
             held = self._views.get(message.id)
-            if held is not None:
-                held.show(held.take(message))
+            if held is not None and held.view.table == message.table:
+                self._tell(held.show, held.take(message))
         elif isinstance(message, Totals):
-            self._on_totals(message.summary)
+            self._tell(self._on_totals, message.summary)
         elif isinstance(message, Reply):
             reply = self._replies.pop(message.id, None)
             if reply is not None and not reply.done():
@@ -159,9 +176,17 @@ class Link:
         elif isinstance(message, (Lines, Answer)):
             stream = self._streams.get(message.id)
             if stream is not None:
-                stream(message)
+                self._tell(stream.take, message)
         elif isinstance(message, Refused):
             raise WireError(message.reason)
+
+    @staticmethod
+    def _tell(callback: Callable[[Any], None], what: Any) -> None:
+        """A bug in whoever listens is logged; it is no reason to stop listening to the watch."""
+        try:
+            callback(what)
+        except Exception:
+            log.exception("taking a %s failed", type(what).__name__)
 
     # --- what the console asks -----------------------------------------------------------------------
 
@@ -207,11 +232,13 @@ class Link:
 
     def follow(self, agent: str, take: Callable[[Lines | Answer], None]) -> int:
         """Stream an agent's log."""
-        return self._stream(lambda id_: Follow(id_, agent), take)
+        id_ = self._new_id()
+        return self._open(id_, _Stream(take, Lines(id_, "", ended=WENT_AWAY)), Follow(id_, agent))
 
     def ask(self, question: str, take: Callable[[Lines | Answer], None]) -> int:
         """Stream an answer."""
-        return self._stream(lambda id_: Ask(id_, question), take)
+        id_ = self._new_id()
+        return self._open(id_, _Stream(take, Answer(id_, status=WENT_AWAY, done=True)), Ask(id_, question))
 
     def stop(self, id_: int) -> None:
         """End a stream."""
@@ -222,10 +249,12 @@ class Link:
         """Send what needs no answer."""
         self._send(message)
 
-    def _stream(self, message: Callable[[int], ToWatch], take: Callable[[Lines | Answer], None]) -> int:
-        id_ = self._new_id()
-        self._streams[id_] = take
-        self._send(message(id_))
+    def _open(self, id_: int, stream: _Stream, request: ToWatch) -> int:
+        if self._writer is None:
+            self._tell(stream.take, stream.end)
+        else:
+            self._streams[id_] = stream
+            self._send(request)
         return id_
 
     def _send(self, message: ToWatch) -> None:

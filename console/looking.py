@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,9 @@ from backends.model import View, Window
 from console.link import Link
 from widgets.pane import Pane
 from widgets.table import LiveTable
-from widgets.table_messages import WindowWanted
+from widgets.table_messages import DrawFailed, WindowWanted
+
+log = logging.getLogger(__name__)
 
 Show = Callable[[Window], None]
 
@@ -48,8 +51,10 @@ class Lookers:
         looker.subscription = self._link.subscribe(view, lambda window: self._arrived(looker, window))
         self._say(looker)
 
-    def of(self, table: LiveTable) -> Looker | None:
-        return self._by_table.get(table)
+    def view_of(self, table: LiveTable) -> View:
+        """How ``table`` is looked at now."""
+        looker = self._by_table.get(table)
+        return looker.view if looker is not None else View(table.view)
 
     def wanted(self, event: WindowWanted) -> None:
         """A table needs other rows."""
@@ -75,14 +80,22 @@ class Lookers:
         if not frozen:
             for looker in self._by_table.values():
                 if looker.held_back is not None:
-                    looker.show(looker.held_back)
+                    self._show(looker, looker.held_back)
                     looker.held_back = None
 
     def _arrived(self, looker: Looker, window: Window) -> None:
         if self._frozen:
             looker.held_back = window
         else:
+            self._show(looker, window)
+
+    def _show(self, looker: Looker, window: Window) -> None:
+        """A pane that cannot show its rows says so; the others live on."""
+        try:
             looker.show(window)
+        except Exception as error:
+            log.exception("showing rows of %s failed", window.table)
+            looker.pane.post_message(DrawFailed(f"{type(error).__name__}: {error}"))
 
     def _change(self, table: LiveTable, **changes: object) -> None:
         looker = self._by_table.get(table)

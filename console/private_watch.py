@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import subprocess
 
@@ -25,11 +26,23 @@ class PrivateWatch:
             return str(error)
         return ""
 
-    def revive(self) -> None:
-        """Start it again when it has died."""
-        if self._process.poll() is not None:
-            log.warning("the private watch ended with status %s; starting another", self._process.returncode)
-            self._process = spawn(self._arguments, private=True)
+    def revive(self) -> str:
+        """Start it again when it has died; what the dead one said last, or ""."""
+        status = self._process.poll()
+        if status is None:
+            return ""
+        log.warning("the private watch ended with status %s; starting another", status)
+        said = self._last_words()
+        self._process = spawn(self._arguments, private=True)
+        return said or f"it ended with status {status}"
+
+    def _last_words(self) -> str:
+        """Why it could not start, where it said so. It has ended: nothing here waits."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        with self._process.stdout or io.BytesIO() as stdout:
+            said = stdout.read().decode("utf-8", "replace").strip()
+        return "" if said == "ready" else said
 
     def leave(self) -> None:
         """Let it end: its standard input ends."""

@@ -16,13 +16,12 @@ from console.exit_codes import ExitCode
 from console.lifecycle import WatchArguments, running_pid
 from console.paths import StateDirError, config_path, state_paths
 from console.private_watch import PrivateWatch
+from console.screen_size import MIN_COLUMNS, MIN_LINES
 
 if TYPE_CHECKING:
     from console.config_file import Loaded
     from console.demo.fleet import DemoFleet
     from console.keymap import Keymap
-
-MIN_COLUMNS, MIN_LINES = 60, 16
 
 
 def open_console(options: Options) -> int:
@@ -62,6 +61,7 @@ def open_console(options: Options) -> int:
         own_watch=own_watch,
         ascii_only=ascii_only,
         settings_file=None if demo is not None else config_path(),
+        history_file=paths.root / "history",
     )
     try:
         if demo is not None:

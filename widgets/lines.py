@@ -75,6 +75,11 @@ class LineView(ScrollView, can_focus=True):
         """The last line is in view."""
         return self.scroll_offset.y >= len(self._lines) - self.size.height
 
+    @property
+    def fits(self) -> bool:
+        """Every line is in view: there is nothing to scroll."""
+        return len(self._lines) <= self.size.height
+
     def set_now(self, ms: int) -> None:
         """Tell the time (ms since the epoch)."""
         self._now = self._now._replace(ms=ms)

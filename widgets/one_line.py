@@ -98,3 +98,24 @@ class Hints(OneLine):
             cells += [Cell(key, "accent"), Cell(f" {label}", "dim"), Cell("   ")]
             used += needed
         return tuple(cells)
+
+
+class Notice(OneLine):
+    """One line across the screen for what must be known now; it takes no room while there is nothing."""
+
+    DEFAULT_CSS = """
+    Notice { display: none; }
+    """
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = "notice") -> None:
+        super().__init__(ascii_only=ascii_only, id=id)
+        self._text = ""
+
+    def say(self, text: str) -> None:
+        """Say ``text``; "" takes the line away."""
+        self._text = clean(text)
+        self.display = bool(self._text)
+        self.redraw()
+
+    def draw(self, width: int) -> PageLine:
+        return (Cell(" ! " if self.ascii_only else " ▲ ", "crit"), Cell(self._text, "crit"))

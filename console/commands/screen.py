@@ -43,6 +43,7 @@ COMMANDS = (
     _screen("pane-analysis", "go to the analysis", "5", hidden=True),
     _screen("next-pane", "go to the next pane", "tab", hidden=True),
     _screen("previous-pane", "go to the previous pane", "shift+tab", hidden=True),
+    _screen("counters", "go to the counters of the header; each is a filter", "h"),
     _screen("command-line", "type a command", ":"),
     _screen("palette", "find a command by name", "ctrl+p"),
     _screen("filter", "filter the pane", "/", FilterText),

@@ -9,6 +9,7 @@ import msgspec
 
 from backends.model import Explanation
 from console.commands.registry import Command, Place
+from console.hinting import readable_key
 from console.keymap import Keymap
 from widgets.columns import Cell, Now
 from widgets.lines import PageLine
@@ -22,11 +23,8 @@ MOVEMENT = (
     ("pageup pagedown", "a page"),
     ("home end g G", "first, last"),
     ("left right", "columns that did not fit"),
-    ("tab shift+tab", "next, previous pane"),
+    ("tab shift+tab", "next, previous table or pane"),
 )
-_READABLE = {
-    "question_mark": "?", "slash": "/", "colon": ":", "asterisk": "*", "minus": "-", "escape": "esc",
-}  # fmt: skip
 
 
 def row_lines(row: Any, width: int, now: Now) -> list[PageLine]:
@@ -94,35 +92,47 @@ def explanation_lines(explanation: Explanation, width: int, now: Now) -> list[Pa
     return lines
 
 
-def readable_key(key: str) -> str:
-    """``?`` for ``question_mark``."""
-    return _READABLE.get(key, key)
-
-
 def help_lines(
-    commands: Sequence[Command], keymap: Keymap, scope: str, pane: str, width: int, now: Now
+    commands: Sequence[Command],
+    keymap: Keymap,
+    scope: str,
+    pane: str,
+    width: int,
+    obstacles: Mapping[str, str],
 ) -> list[PageLine]:
-    """The keys of a pane, those that work everywhere, and how to move; commands without a key by name."""
+    """The keys of a pane, those that work everywhere, and how to move; commands without a key by name.
+
+    ``obstacles`` say why a command cannot run now.
+    """
     own = [command for command in commands if scope and command.acts_on in (scope, "any")]
     everywhere = [command for command in commands if command.place is Place.CONSOLE and not command.hidden]
     lines: list[PageLine] = []
     if own:
-        lines += _section(f"on a row of {pane}", own, keymap)
-    lines += _section("everywhere", everywhere, keymap)
+        lines += _section(f"on a row of {pane}", own, keymap, obstacles)[1:]
+    lines += _section("everywhere", everywhere, keymap, obstacles)[0 if own else 1 :]
     lines += [(), (Cell("moving", "strong"),)]
     lines += [(Cell(f"  {keys:<18}", "accent"), Cell(what)) for keys, what in MOVEMENT]
-    lines.append((Cell("  1 2 3 4 5         ", "accent"), Cell("agents, queue, GPU, drift, analysis")))
+    panes = [command for command in commands if command.id.startswith("pane-")]
+    for command in panes:
+        keys = " ".join(readable_key(key) for key in keymap.keys_of(command.id))
+        lines.append((Cell(f"  {keys:<18}", "accent"), Cell(command.help)))
     unbound = [c.id for c in commands if not keymap.keys_of(c.id) and not c.hidden]
     lines += [(), (Cell("by name, on the : line", "strong"),)]
     lines += [(Cell(f"  {text}", "dim"),) for text in wrap("  ".join(unbound), max(20, width - 4))]
     return lines
 
 
-def _section(title: str, commands: Sequence[Command], keymap: Keymap) -> list[PageLine]:
-    lines: list[PageLine] = [] if not title else [(), (Cell(title, "strong"),)]
+def _section(
+    title: str, commands: Sequence[Command], keymap: Keymap, obstacles: Mapping[str, str]
+) -> list[PageLine]:
+    lines: list[PageLine] = [(), (Cell(title, "strong"),)]
     for command in commands:
         keys = " ".join(readable_key(key) for key in keymap.keys_of(command.id))
         danger = f"  ({command.danger})" if command.danger.value != "safe" else ""
-        if keys:
+        if not keys:
+            continue
+        if why := obstacles.get(command.id):
+            lines.append((Cell(f"  {keys:<18}", "dim"), Cell(f"{command.help}: {why}", "dim")))
+        else:
             lines.append((Cell(f"  {keys:<18}", "accent"), Cell(command.help), Cell(danger, "dim")))
     return lines

@@ -18,6 +18,9 @@ from widgets.wrapping import wrap
 
 Lines = Callable[[int, Now], Sequence[PageLine]]
 
+#: Terminals ignore or cut a longer OSC 52.
+MAX_COPY = 64 * 1024
+
 
 class PageScreen(ModalScreen[None]):
     """Lines drawn by a function; the same key, escape or q closes it."""
@@ -51,7 +54,7 @@ class PageScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(clean(self._title, 120))
-            box.border_subtitle = Content("esc closes · y copies")
+            box.border_subtitle = Content("esc closes, y copies")
             yield self.page
 
     def on_mount(self) -> None:
@@ -66,8 +69,8 @@ class PageScreen(ModalScreen[None]):
 
     def action_copy(self) -> None:
         text = "\n".join("".join(cell.text for cell in line) for line in self.page.lines)
-        self.app.copy_to_clipboard(text[: 64 * 1024])
-        self.app.notify("copied", markup=False)
+        self.app.copy_to_clipboard(text[:MAX_COPY])
+        self.app.notify(f"copied {len(text[:MAX_COPY])} characters", markup=False)
 
     def redraw(self) -> None:
         """What is shown changed."""
