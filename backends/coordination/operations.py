@@ -1,6 +1,4 @@
-"""The busiest operations, checked and ready for :meth:`Store.submit`: what a socket that serves many agents
-uses.
-"""
+"""The busiest operations, with their arguments checked, ready for the writer."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,7 +27,7 @@ from backends.coordination import (
     windows,
 )
 from backends.coordination.checkpoints import Checkpoints, checkpoint_path, report_lost_checkpoints
-from backends.coordination.errors import Invalid, StoreError
+from backends.coordination.errors import Closed, Invalid, StoreError
 from backends.coordination.files import FileLock, as_store_error, open_database, open_reader
 from backends.coordination.journal import Changes, Journal
 from backends.coordination.mirror import Mirror
@@ -44,7 +44,7 @@ from backends.coordination.nouns import (
 )
 from backends.coordination.reader import Reader
 from backends.coordination.threads import in_thread
-from backends.coordination.writer import Operation, Outcome, Writer
+from backends.coordination.writer import Outcome, Request, Writer
 from backends.model import (
     Attempt,
     AuditRecord,
@@ -59,14 +59,6 @@ from backends.model import (
 from backends.text import clean_lines, clean_optional
 
 T = TypeVar("T")
-
-Settle = Callable[[Any, Exception | None], None]
-"""Takes the result or the error of a submitted operation."""
-
-CATCH_UP_S = 0.002
-"""How far the picture in memory may trail a submitted operation: waking the loop for each would cost more
-than it.
-"""
 
 FLUSH_S = 5.0
 """Heartbeats are written down this often: what a crash can make the store forget of them."""
@@ -92,8 +84,8 @@ class Store:
         self._scanner = Reader("store-scanner", path, parts.readers[1], loop)
         self._windows = windows.WorkWindows(clock)
         self._watchers: list[Callable[[Commit], None]] = []
+        self._handed_over: list[Request] = []  # in this turn of the loop, not yet with the writer
         self._unseen: deque[Changes] = deque()  # committed, in order, not yet in the mirror
-        self._catching_up = False
         self._writer = Writer(path, parts.journal, clock, parts.checkpoints, self._deliver)
         self._writer.start()
         self._flusher = loop.create_task(self._flush_beats())
@@ -132,37 +124,36 @@ class Store:
 
     # --- the way to the writer and back ----------------------------------------------------------
 
-    def submit(self, operation: Operation, settle: Settle) -> None:
-        """Run ``operation`` in the next commit and call ``settle`` **on the writer thread** right after it.
-
-        The shortest way there and back, for a caller that can send a reply from any thread. ``settle`` must
-        be quick and must not raise. Operations come from :mod:`backends.coordination.operations`.
-        """
-        self._writer.submit(operation, settle)
-
     def _write(self, operation: Callable[[Journal], T]) -> asyncio.Future[T]:
+        """Have ``operation`` run with all others of this turn of the loop, in one commit."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._writer.submit(operation, future)
+        self._handed_over.append(Request(operation, future))
+        if len(self._handed_over) == 1:
+            self._loop.call_soon(self._hand_over)
         return future
 
+    def _hand_over(self) -> None:
+        group, self._handed_over = self._handed_over, []
+        ended = self._writer.run_at_once(group)
+        if ended is None:
+            try:
+                self._writer.submit(group)
+            except Closed as error:
+                self._settle([Outcome(request.reply_to, None, error) for request in group])
+            return
+        changes, outcomes = ended
+        if changes:
+            self._unseen.append(changes)
+        self._settle(outcomes)
+
     def _deliver(self, changes: Changes | None, outcomes: list[Outcome]) -> None:
-        """One group is on disk. On the writer thread: one wake-up of the loop for all of it."""
-        awaited = []
-        for outcome in outcomes:
-            if isinstance(outcome.reply_to, asyncio.Future):
-                awaited.append(outcome)
-            else:
-                outcome.reply_to(outcome.result, outcome.error)
+        """One group is on disk. On the writer's thread: one wake-up of the loop for all of it."""
         if changes:
             self._unseen.append(changes)
         with contextlib.suppress(RuntimeError):  # the loop was closed without closing the store
-            if awaited:
-                self._loop.call_soon_threadsafe(self._delivered, awaited)
-            elif changes and not self._catching_up:
-                self._catching_up = True
-                self._loop.call_soon_threadsafe(self._loop.call_later, CATCH_UP_S, self._catch_up)
+            self._loop.call_soon_threadsafe(self._settle, outcomes)
 
-    def _delivered(self, outcomes: list[Outcome]) -> None:
+    def _settle(self, outcomes: list[Outcome]) -> None:
         self._catch_up()
         for future, result, error in outcomes:
             if future.done():
@@ -174,7 +165,6 @@ class Store:
 
     def _catch_up(self) -> None:
         """Bring what the loop keeps in memory up to the last commit."""
-        self._catching_up = False
         while self._unseen:
             commit = self._mirror.apply(self._unseen.popleft())
             for watcher in self._watchers:

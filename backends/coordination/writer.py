@@ -1,9 +1,11 @@
-"""The only writer: one thread, one connection, group commit.
+"""The only writer: one connection, group commit, and a thread for when the disk is slow.
 
-Callers hand over operations; the thread takes whatever is waiting, runs it as one transaction and commits
-once, so many callers share one sync of the disk and a lone caller never waits for company. In a group each
-operation has its own savepoint: one that is refused leaves the others alone. Nobody hears of success before
-the commit is on disk.
+Callers hand over operations in groups; a group is one transaction, so many callers share one sync of the disk
+and a lone caller never waits for company. In a group each operation has its own savepoint: one that is
+refused leaves the others alone. Nobody hears of success before the commit is on disk.
+
+While commits are quicker than waking a thread twice, a group is run where it was handed over; as soon as one
+was not, the thread takes over until the disk has been left alone for a while.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -26,9 +29,16 @@ from backends.coordination.journal import Changes, Journal
 Operation = Callable[[Journal], Any]
 
 MAX_GROUP = 256
+#: No group longer than this is run on the caller's thread: it would hold up everything else there.
+MAX_GROUP_AT_ONCE = 32
+#: A commit that takes longer sends the next ones to the thread, for SLOW_FOR_NS.
+QUICK_COMMIT_NS = 2_000_000
+SLOW_FOR_NS = 5_000_000_000
 
 
-class _Request(NamedTuple):
+class Request(NamedTuple):
+    """One operation and the future that hears of its end."""
+
     operation: Operation
     reply_to: Any
 
@@ -39,6 +49,9 @@ class Outcome(NamedTuple):
     reply_to: Any
     result: Any
     error: Exception | None
+
+
+Group = tuple[Changes | None, list[Outcome]]
 
 
 Deliver = Callable[[Changes | None, list[Outcome]], None]
@@ -61,18 +74,37 @@ class Writer:
         self._clock = clock
         self._checkpoints = checkpoints
         self._deliver = deliver
-        self._waiting: SimpleQueue[_Request | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Request | None] = SimpleQueue()
+        self._turn = threading.Lock()  # whoever holds it may use the connection
+        self._slow_until_ns = 0
+        self._submitted = 0  # counted by the callers' thread ...
+        self._finished = 0  # ... and by ours: equal when nothing is on its way
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, operation: Operation, reply_to: Any) -> None:
-        """Run ``operation`` in the next transaction; its outcome is delivered with ``reply_to``."""
+    def run_at_once(self, group: Sequence[Request]) -> Group | None:
+        """Commit ``group`` on the calling thread; ``None`` when it must be handed to :meth:`submit` instead:
+        the thread is at work, the group is long, or the disk has been slow lately.
+        """
+        if self._closed or len(group) > MAX_GROUP_AT_ONCE or time.monotonic_ns() < self._slow_until_ns:
+            return None
+        if self._submitted != self._finished or not self._turn.acquire(blocking=False):
+            return None
+        try:
+            return self._commit(group)
+        finally:
+            self._turn.release()
+
+    def submit(self, group: Sequence[Request]) -> None:
+        """Run ``group`` on the thread, in one of the next transactions; the outcomes are delivered."""
         if self._closed:
             raise Closed("the store is closed; start the watch again")
-        self._waiting.put(_Request(operation, reply_to))
+        self._submitted += len(group)
+        for request in group:
+            self._waiting.put(request)
 
     def close(self) -> None:
         """Finish what is waiting, then stop. Blocks until the connection is closed."""
@@ -82,11 +114,14 @@ class Writer:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            self._deliver(*self._commit(group))
-            self._checkpoints.reached(self._journal.audit_seq, self._journal.audit_hash, self._clock.now_ms())
-        self._finish()
+            with self._turn:
+                ended = self._commit(group)
+            self._finished += len(group)
+            self._deliver(*ended)
+        with self._turn:
+            self._finish()
 
-    def _next_group(self) -> list[_Request] | None:
+    def _next_group(self) -> list[Request] | None:
         """Everything that waits now; blocks while nothing does. ``None``: closed and nothing left."""
         first = self._waiting.get()
         if first is None:
@@ -103,7 +138,7 @@ class Writer:
             pass
         return group
 
-    def _commit(self, group: list[_Request]) -> tuple[Changes | None, list[Outcome]]:
+    def _commit(self, group: Sequence[Request]) -> Group:
         journal, sql = self._journal, self._journal.sql
         journal.now_ms = self._clock.now_ms()
         start = journal.mark()
@@ -115,7 +150,11 @@ class Writer:
                 outcomes = [Outcome(group[0].reply_to, result, None)]
             else:
                 outcomes = [self._guarded(request) for request in group]
+            began = time.monotonic_ns()
             sql.execute(statements.COMMIT)
+            ended = time.monotonic_ns()
+            if ended - began > QUICK_COMMIT_NS:
+                self._slow_until_ns = ended + SLOW_FOR_NS
         except Exception as error:
             # of a lone operation, or one that took the whole transaction with it: nothing of the group
             # happened
@@ -124,9 +163,10 @@ class Writer:
                 sql.execute(statements.ROLLBACK)
             reason = as_store_error(self._path, error)
             return None, [Outcome(request.reply_to, None, reason) for request in group]
+        self._checkpoints.reached(journal.audit_seq, journal.audit_hash, journal.now_ms)
         return journal.take(), outcomes
 
-    def _guarded(self, request: _Request) -> Outcome:
+    def _guarded(self, request: Request) -> Outcome:
         """Run one of several operations so that its failure is its own."""
         journal, sql = self._journal, self._journal.sql
         mark = journal.mark()
@@ -144,7 +184,7 @@ class Writer:
         sql.execute(statements.RELEASE)
         return Outcome(request.reply_to, result, None)
 
-    def _left(self) -> Iterator[_Request | None]:
+    def _left(self) -> Iterator[Request | None]:
         try:
             while True:
                 yield self._waiting.get_nowait()

@@ -25,7 +25,6 @@ from backends.coordination import (
     NewWork,
     NotFound,
     Store,
-    operations,
 )
 from backends.coordination.statements import AGENT_COLUMNS, ITEM_COLUMNS
 from backends.model import Activity, Registration, View, WorkItem, WorkState
@@ -430,22 +429,6 @@ async def test_every_change_is_on_record(store: Store) -> None:
     ]
     assert [r.command for r in await store.audit(10, "command:kill")] == ["kill"]
     assert [r.seq for r in await store.audit(1)] == [3]
-
-
-async def test_submitted_operations_answer_from_the_writer_thread(store: Store) -> None:
-    await store.add([work()], BY)
-    loop = asyncio.get_running_loop()
-    reply: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Exception | None) -> None:
-        loop.call_soon_threadsafe(reply.set_result, (result, error))
-
-    store.submit(operations.claim("ann", BY), settle)
-    [lease], error = await reply
-    assert error is None
-    assert lease.item.holder == "ann"
-    await store.extend("w1", lease.fence)  # the loop's own picture follows a moment later
-    assert [item.id for item in store.leases_of("ann")] == ["w1"]
 
 
 async def test_a_closed_store_says_so(tmp_path: Path) -> None:
