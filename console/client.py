@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -51,7 +52,7 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(os.fspath(path))
+            self._connect(path, timeout_s)
             self.welcome = self._greet(door)
         except (OSError, WireError, WatchLost) as error:
             self._socket.close()
@@ -59,6 +60,16 @@ class Connection:
         except BaseException:
             self._socket.close()
             raise
+
+    def _connect(self, path: Path, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._socket.connect(os.fspath(path))
+            except BlockingIOError:  # many come at once and the queue before the door is full
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def _greet(self, door: str) -> Welcome:
         self.send(Hello(PROTOCOL, door, door_actor()))

@@ -334,7 +334,7 @@ class Door(asyncio.Protocol):
     def _json_line(self, line: bytes) -> None:
         try:
             request = _json_request.decode(line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._json_failure(None, ExitCode.USAGE, f"not a request: {error}")
             return
         self._spawn(self._json_invoke(request), "invoke")

@@ -22,7 +22,7 @@ from console.commands import REGISTRY
 from console.config_decode import ConfigError
 from console.config_file import Loaded, load
 from console.dispatch import Dispatcher
-from console.doors import Door
+from console.doors import MAX_DOORS, Door
 from console.exit_codes import ExitCode
 from console.house import House
 from console.logs import open_log
@@ -93,7 +93,9 @@ async def listen(path: Path, house: House, dispatcher: Dispatcher) -> tuple[asyn
     before = os.umask(0o177)
     try:
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: Door(house, dispatcher, doors), os.fspath(path))
+        server = await loop.create_unix_server(
+            lambda: Door(house, dispatcher, doors), os.fspath(path), backlog=MAX_DOORS
+        )
     except OSError as error:
         raise StartError(f"cannot open the socket {path}: {error.strerror or error}") from None
     finally:

@@ -245,7 +245,7 @@ def decode_to_watch(body: bytes) -> ToWatch:
     """A client's message. Raises :class:`WireError`."""
     try:
         return _to_watch.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(str(error)) from None
 
 
@@ -253,5 +253,5 @@ def decode_from_watch(body: bytes) -> FromWatch:
     """The watch's message. Raises :class:`WireError`."""
     try:
         return _from_watch.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(str(error)) from None
