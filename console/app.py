@@ -218,11 +218,13 @@ class WatchfloorApp(App[None]):
     def run_by_name(self, name: str) -> None:
         """Run a command on the marked rows, or on the one under the cursor."""
         command = REGISTRY.get(name)
-        if why := self.targets.obstacle(command):
+        if why := self.targets.obstacle(command) or self.targets.surprise(command):
             self.say(f"{command.id}: {why}", "warning")
         elif any(parameter.required for parameter in parameters(command)):
             self.command_bar.open(f"{command.id} ")
         else:
+            if command.acts_on and self.targets.table is not None:
+                self.targets.table.hold()
             self.run_command(command, self.targets.chosen(command) if command.acts_on else (), {})
 
     def run_line(self, line: str) -> None:

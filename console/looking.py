@@ -69,10 +69,12 @@ class Lookers:
     def filter(self, table: LiveTable, text: str) -> None:
         """Show only what matches."""
         self._change(table, filter=text, start=0, follow=None, follow_offset=0)
+        table.rest()
 
     def sort(self, table: LiveTable, field_name: str, descending: bool) -> None:
         """Order by a field; "" is the table's own order."""
         self._change(table, sort=field_name, descending=descending, start=0, follow=None, follow_offset=0)
+        table.rest()
 
     def freeze(self, frozen: bool) -> None:
         """Hold back what arrives, or show it."""

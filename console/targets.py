@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The table that holds the subject of a finding.
 SUBJECT_TABLES = {"agent": "agents", "work": "work"}
+#: A row that came under the cursor by itself sooner than this was not seen there.
+JUST_S = 0.4
 #: What one row of a table is called.
 ROW_NAMES = {
     "agents": "an agent",
@@ -75,6 +77,13 @@ class Targets:
             where = f" ({self._app.key_of(f'pane-{pane}')})" if pane else ""
             return f"it acts on {row}; go to one first{where}"
         return ""
+
+    def surprise(self, command: Command) -> str:
+        """Why an operator may not have meant the row under the cursor: it has only just come there."""
+        table = self.table
+        if not command.mutates or not command.acts_on or table is None or table.marks:
+            return ""
+        return "another row has just come under the cursor; look again" if table.cursor_age_s < JUST_S else ""
 
     def why_not_here(self, key: str) -> str:
         """What a key that means nothing here means elsewhere."""

@@ -73,15 +73,18 @@ class RowWindow:
         self.cursor, self.cursor_id = index, row_id
         return True
 
-    def replace(self, window: Window) -> bool:
+    def replace(self, window: Window, resting: bool = False) -> bool:
         """Take a new window; ``True`` when the cursor is on another row now.
 
+        A ``resting`` cursor is nobody's choice: it stays at the top, whichever row is there.
         The cursor goes where its row went. When the row is not in the window, ``window.followed`` tells
         where it is, if the window was made to ``follow`` that row and not an earlier one. Only a row that is
         known to be gone gives the cursor to the row that took its place.
         """
         self.known = True
         self.start, self.rows, self.total = window.start, window.rows, window.total
+        if resting:
+            return self.move_to(0)
         if self.cursor_id is not None:
             index = self.index_of(self.cursor_id)
             gone = index is None and self.holds_everything

@@ -125,7 +125,7 @@ class StatusBar(OneLine, can_focus=True):
     def draw(self, width: int) -> PageLine:
         right = self._right()
         room = width - sum(cell_len(cell.text) for cell in right)
-        for detail in (3, 2, 1, 0):
+        for detail in (4, 3, 2, 1, 0):
             left, spots = self._left(detail)
             if sum(cell_len(cell.text) for cell in left) <= room:
                 break
@@ -141,8 +141,10 @@ class StatusBar(OneLine, can_focus=True):
         return [*cells, Cell(f" {self._clock} ", "dim")]
 
     def _left(self, detail: int) -> tuple[list[Cell], list[_Spot]]:
-        """Everything (3), without the name (2), without words (1), only what matters in each group (0)."""
-        cells = [Cell(f" {self._name_shown} " if detail >= 3 else "", "strong")]
+        """Everything (4), without the name (3), with words for what matters (2), without words (1), only what
+        matters in each group (0).
+        """
+        cells = [Cell(f" {self._name_shown} " if detail >= 4 else "", "strong")]
         x = cell_len(cells[0].text)
         spots: list[_Spot] = []
 
@@ -156,7 +158,7 @@ class StatusBar(OneLine, can_focus=True):
             shown = [counter for counter in group.counters if counter.value != 0]
             if detail == 0:
                 shown = [counter for counter in shown if counter.style in _MATTERS] or shown[:1]
-            add("  " if detail >= 2 else " ", "")
+            add("  " if detail >= 3 else " ", "")
             add(clean(group.title, 20) + ("" if shown else " 0 "), "dim")
             closing = " "
             for counter in shown:
@@ -165,7 +167,8 @@ class StatusBar(OneLine, can_focus=True):
                 add("[" if selected else closing, "accent")
                 start = x
                 add(self._figure(counter, detail), style)
-                if counter.word and (detail >= 2 or not counter.glyph):
+                says = detail >= 3 or (detail == 2 and counter.style in _MATTERS) or not counter.glyph
+                if counter.word and says:
                     add(f" {clean(counter.word, 20)}", style if selected or style == "crit" else "dim")
                 spots.append(_Spot(start, x, counter))
                 closing = "]" if selected else " "
@@ -176,7 +179,7 @@ class StatusBar(OneLine, can_focus=True):
     def _figure(self, counter: Counter, detail: int) -> str:
         glyph = counter.ascii if self.ascii_only else counter.glyph
         figure = "?" if counter.value is None else count(counter.value)
-        return f"{glyph} {figure}" if glyph and detail >= 3 else f"{glyph}{figure}"
+        return f"{glyph} {figure}" if glyph and detail >= 4 else f"{glyph}{figure}"
 
 
 def _cut(cells: list[Cell], width: int) -> list[Cell]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
+from time import monotonic
 from typing import Any, ClassVar, TypeAlias
 
 from textual import events
@@ -95,6 +96,8 @@ class LiveTable(ScrollView, can_focus=True):
         self._stale = False
         self._held = RowWindow(row_id)
         self._marks: set[str] = set()
+        self._resting = True
+        self._row_came_at = 0.0
         self._asked: WindowWanted | None = None
         self._asking = False
         self._follow_timer: Timer | None = None
@@ -107,10 +110,12 @@ class LiveTable(ScrollView, can_focus=True):
     def show(self, window: Window) -> None:
         """Replace the window. Only cells that look different are repainted."""
         held = self._held
-        before, total = held.cursor, held.total
+        before, before_id, total = held.cursor, held.cursor_id, held.total
         was_visible = self._is_visible(before)
         at_top = self.scroll_offset.y == 0
-        moved = held.replace(window)
+        moved = held.replace(window, self._resting)
+        if moved and before_id is not None:
+            self._row_came_at = monotonic()
         if held.total != total:
             self._total_changed()
         if was_visible:
@@ -120,6 +125,18 @@ class LiveTable(ScrollView, can_focus=True):
         self._want()
         if moved:
             self._tell_cursor()
+
+    def rest(self) -> None:
+        """Put the cursor on the first row, and keep it there until the operator moves it.
+
+        What is most urgent stays in view in a table nobody is working in.
+        """
+        self._resting = True
+        self.move_to(0)
+
+    def hold(self) -> None:
+        """The operator works with the row under the cursor: the cursor stays with it from now on."""
+        self._resting = False
 
     def set_now(self, ms: int) -> None:
         """Tell the time (ms since the epoch). Ages that read the same are not repainted."""
@@ -187,6 +204,11 @@ class LiveTable(ScrollView, can_focus=True):
         return self._held.cursor_row
 
     @property
+    def cursor_age_s(self) -> float:
+        """How long the row under the cursor has been there, when it came by itself; seconds."""
+        return monotonic() - self._row_came_at
+
+    @property
     def marks(self) -> frozenset[str]:
         """Ids of the marked rows, in view or not."""
         return frozenset(self._marks)
@@ -206,6 +228,7 @@ class LiveTable(ScrollView, can_focus=True):
         """Mark the row under the cursor, or unmark it, and step down."""
         held = self._held
         if held.cursor_id is not None and held.cursor_row is not None:
+            self.hold()
             self._marks.symmetric_difference_update({held.cursor_id})
             self._marks_changed()
             self.action_move(1)
@@ -236,22 +259,27 @@ class LiveTable(ScrollView, can_focus=True):
     # --- movement --------------------------------------------------------------------------------------
 
     def action_move(self, rows: int) -> None:
+        self.hold()
         self.move_to(self._held.cursor + rows)
 
     def action_page(self, pages: int) -> None:
+        self.hold()
         step = pages * max(1, self._page - 1)
         self._scroll_rows(self.scroll_offset.y + step)
         self.move_to(self._held.cursor + step)
 
     def action_first(self) -> None:
+        self.hold()
         self.move_to(0)
 
     def action_last(self) -> None:
+        self.hold()
         self.move_to(self._held.total - 1)
 
     def action_open(self) -> None:
         held = self._held
         if held.cursor_id is not None and held.cursor_row is not None:
+            self.hold()
             self.post_message(Opened(self, held.cursor_id, held.cursor_row))
 
     def action_more_columns(self, step: int) -> None:
@@ -451,6 +479,7 @@ class LiveTable(ScrollView, can_focus=True):
             return
         index = self.scroll_offset.y + offset.y - 1
         if index < self._held.total:
+            self.hold()
             self.move_to(index)
             if event.chain == 2:
                 self.action_open()

@@ -254,7 +254,7 @@ async def test_at_the_top_new_rows_come_into_view_above_the_cursor() -> None:
     app = TableApp()
     async with app.run_test(size=SIZE) as pilot:
         app.table.show(window(rows(range(33)), total=1000))
-        await pilot.pause()
+        await pilot.press("g")
         app.table.show(window(rows(["urgent", *range(32)]), total=1001))
         await pilot.pause()
         lines = app.lines()
@@ -262,11 +262,27 @@ async def test_at_the_top_new_rows_come_into_view_above_the_cursor() -> None:
         assert lines[2].startswith("▌0")
 
 
+async def test_a_cursor_nobody_has_moved_rests_at_the_top() -> None:
+    app = TableApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.table.show(window(rows(range(33)), total=1000))
+        assert app.table.cursor_age_s > 1.0
+        app.table.show(window(rows(["urgent", *range(32)]), total=1001))
+        await pilot.pause()
+        assert app.lines()[1].startswith("▌urgent")
+        assert app.table.cursor_age_s < 1.0  # this row came by itself
+        app.table.hold()
+        app.table.show(window(rows(["worse", "urgent", *range(31)]), total=1002))
+        assert app.table.cursor_id == "urgent"
+        app.table.rest()
+        assert app.table.cursor_id == "worse"
+
+
 async def test_a_cursor_row_pushed_out_of_the_window_is_asked_for() -> None:
     app = TableApp()
     async with app.run_test(size=SIZE) as pilot:
         app.table.show(window(rows(range(33)), total=1000))
-        await pilot.pause()
+        await pilot.press("g")
         app.table.show(window(rows(f"n{index}" for index in range(33)), total=1033))
         await pilot.pause()
         assert app.wanted[-1][2] == "0"
