@@ -4,8 +4,8 @@ Callers hand over operations in groups; a group is one transaction, so many call
 and a lone caller never waits for company. In a group each operation has its own savepoint: one that is
 refused leaves the others alone. Nobody hears of success before the commit is on disk.
 
-While commits are quicker than waking a thread twice, a group is run where it was handed over; as soon as one
-was not, the thread takes over until the disk has been left alone for a while.
+While commits are quick, a group is run where it was handed over: waking a thread and being woken by it costs
+as much as the commit. When they are not, the thread takes over until they are again.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ Operation = Callable[[Journal], Any]
 MAX_GROUP = 256
 #: No group longer than this is run on the caller's thread: it would hold up everything else there.
 MAX_GROUP_AT_ONCE = 32
-#: A commit that takes longer sends the next ones to the thread, for SLOW_FOR_NS.
-QUICK_COMMIT_NS = 2_000_000
-SLOW_FOR_NS = 5_000_000_000
+#: While commits take less than this on average (the last one counts an eighth), the disk is quick.
+QUICK_COMMIT_NS = 1_000_000
 
 
 class Request(NamedTuple):
@@ -76,7 +75,7 @@ class Writer:
         self._deliver = deliver
         self._waiting: SimpleQueue[Request | None] = SimpleQueue()
         self._turn = threading.Lock()  # whoever holds it may use the connection
-        self._slow_until_ns = 0
+        self._commit_ns = 0  # moving average
         self._submitted = 0  # counted by the callers' thread ...
         self._finished = 0  # ... and by ours: equal when nothing is on its way
         self._closed = False
@@ -89,7 +88,7 @@ class Writer:
         """Commit ``group`` on the calling thread; ``None`` when it must be handed to :meth:`submit` instead:
         the thread is at work, the group is long, or the disk has been slow lately.
         """
-        if self._closed or len(group) > MAX_GROUP_AT_ONCE or time.monotonic_ns() < self._slow_until_ns:
+        if self._closed or len(group) > MAX_GROUP_AT_ONCE or self._commit_ns > QUICK_COMMIT_NS:
             return None
         if self._submitted != self._finished or not self._turn.acquire(blocking=False):
             return None
@@ -152,9 +151,7 @@ class Writer:
                 outcomes = [self._guarded(request) for request in group]
             began = time.monotonic_ns()
             sql.execute(statements.COMMIT)
-            ended = time.monotonic_ns()
-            if ended - began > QUICK_COMMIT_NS:
-                self._slow_until_ns = ended + SLOW_FOR_NS
+            self._commit_ns += (time.monotonic_ns() - began - self._commit_ns) // 8
         except Exception as error:
             # of a lone operation, or one that took the whole transaction with it: nothing of the group
             # happened
