@@ -18,7 +18,7 @@ STANDING = {
 STANDING_TURNS = 5
 #: A new change to build and test every so many turns; every so many changes a broken draft, and a feed.
 CHANGE_TURNS = 2
-BROKEN_CHANGES = 20
+BROKEN_CHANGES = 45
 FEED_CHANGES = 6
 REPOSITORIES = ("site", "tools")
 

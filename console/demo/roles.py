@@ -14,8 +14,8 @@ from console.demo.planner import plan
 IDLE_S = 2.0
 #: What is being looked at or asked may take an operator a while.
 LONG_LEASE = "1h"
-#: After a no: how long before asking again.
-SULK_S = 20.0
+#: How long before asking again, after a yes and after a no.
+CONTENT_S, SULK_S = 10.0, 20.0
 CRASH_AFTER_S = 1.0
 MIB = 1 << 20
 
@@ -94,6 +94,7 @@ def ask(agent: Agent, settings: Settings) -> None:
         agent.log(f"asked to delete {len(old)} results: {answer}")
         if answer == "approved":
             agent.perform(item, clean(old))
+            agent.rest(CONTENT_S)
         else:
             agent.release(item)
             agent.say("idle", note="was told not to clean up")

@@ -206,6 +206,28 @@ def test_closing_leaves_nothing(floor: Floor) -> None:
     assert not floor.fleet.root.exists()
 
 
+def test_the_users_looks_stay_and_the_users_places_are_left_alone(tmp_path: Path) -> None:
+    mine = load(
+        environ={},
+        flags={
+            "console.theme": "light",
+            "console.read_only": True,
+            "watch.socket": "/run/mine.sock",
+            "drift.roots": ["/"],
+        },
+    )
+    fleet = DemoFleet.prepare(parent=tmp_path)
+    config = fleet.configured(mine).config
+    assert config.console == mine.config.console
+    assert config.watch.socket == ""
+    assert config.watch.state_dir == os.fspath(fleet.state)
+    assert config.drift.roots == (os.fspath(fleet.root / "code"),)
+    assert not config.agents.recognise
+    fleet.close()
+    fleet.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_console_leaves_nothing(tmp_path: Path) -> None:
     console = subprocess.Popen(
         [sys.executable, "-c", CONSOLE, os.fspath(tmp_path)], stdout=subprocess.PIPE, text=True
