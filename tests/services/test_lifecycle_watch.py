@@ -1,4 +1,4 @@
-"""The watch's life: one per state directory, ended in a second, recovered from kill -9, clear when it can't."""
+"""The watch's life: one per state directory, gone in a second, back after kill -9, clear in failure."""
 
 from __future__ import annotations
 
