@@ -27,7 +27,7 @@ from console.commands.arguments import parameters
 from console.commands.registry import Command, CommandError, Place
 from console.config import Config
 from console.floor import Floor
-from console.hinting import OF_COUNTERS, hints, readable_key
+from console.hinting import OF_COUNTERS, OF_LINES, hints, readable_key
 from console.keymap import Keymap
 from console.link import Link
 from console.looking import Lookers, filter_problem
@@ -242,10 +242,7 @@ class WatchfloorApp(App[None]):
         self, command: Command, targets: tuple[str, ...], args: dict[str, Any], *, dry_run: bool = False
     ) -> None:
         """Run a command wherever it runs."""
-        why = self.targets.obstacle(command) if not targets or not command.acts_on else ""
-        if command.mutates and self.attachment.read_only:
-            why = self.targets.obstacle(command)
-        if why:
+        if why := self.targets.barrier(command):
             self.say(f"{command.id}: {why}", "warning")
         elif command.place is Place.CONSOLE:
             self._screen_commands.run(command, args)
@@ -340,6 +337,9 @@ class WatchfloorApp(App[None]):
         if self.header.has_focus:
             self.hints.set_hints(OF_COUNTERS)
             return
+        if self.command_bar.is_open or self.filter_bar.is_open:
+            self.hints.set_hints(OF_LINES)
+            return
         table = self.targets.table
         on_findings = table is not None and table.view == "findings"
         self.hints.set_hints(
@@ -356,7 +356,7 @@ class WatchfloorApp(App[None]):
         return filter_problem(table.view, text) if table is not None else ""
 
     def _complete_command(self, text: str, cursor: int) -> list[Completion]:
-        found = offers(text, cursor, self.rows.row_ids, self._values_of, self.targets.obstacle)
+        found = offers(text, cursor, self.rows.row_ids, self._values_of, self.targets.barrier)
         return [Completion(offer.text, offer.help, offer.start) for offer in found]
 
     def _values_of(self, command: Command) -> Sequence[str]:

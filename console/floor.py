@@ -52,18 +52,18 @@ class Floor(Horizontal):
 
     DEFAULT_CSS = """
     Floor { height: 1fr; }
-    Floor > #left { width: 62fr; }
-    Floor > #right { width: 38fr; }
-    Floor #agents { height: 4fr; }
-    Floor #queue { height: 4fr; }
-    Floor #drift { height: 3fr; }
-    Floor #analysis { height: 5fr; }
-    Floor #gpus { height: 6fr; }
-    Floor.-single { layout: vertical; }
-    Floor.-single > #left, Floor.-single > #right { width: 100%; display: none; }
-    Floor.-single Pane { display: none; height: 100%; }
-    Floor.-single > .-shown { display: block; height: 1fr; }
-    Floor.-single Pane.-shown { display: block; height: 1fr; }
+    Floor > .floor--left { width: 62fr; }
+    Floor > .floor--right { width: 38fr; }
+    Floor AgentsPane { height: 4fr; }
+    Floor QueuePane { height: 4fr; }
+    Floor DriftPane { height: 3fr; }
+    Floor AnalysisPane { height: 5fr; }
+    Floor GpuPane { height: 6fr; }
+    Floor Pane.-shown { border: round $border; border-title-style: bold; }
+    Floor Pane.-ascii.-shown { border: ascii $border; }
+    Floor.-single > Vertical { width: 100%; display: none; }
+    Floor.-single Pane { display: none; }
+    Floor.-single > Vertical.-shown, Floor.-single Pane.-shown { display: block; }
     """
 
     def __init__(self, *, ascii_only: bool) -> None:
@@ -78,8 +78,8 @@ class Floor(Horizontal):
         self.focused_name = PANES[0]
         self.is_zoomed = False
         self.is_narrow = False
-        self._left = Vertical(self.panes.agents, self.panes.queue, self.panes.drift, id="left")
-        self._right = Vertical(self.panes.analysis, self.panes.gpu, id="right")
+        self._left = Vertical(self.panes.agents, self.panes.queue, self.panes.drift, classes="floor--left")
+        self._right = Vertical(self.panes.analysis, self.panes.gpu, classes="floor--right")
 
     def compose(self) -> ComposeResult:
         yield self._left

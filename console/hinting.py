@@ -20,6 +20,7 @@ WORTH_SHOWING = {
 #: Shown before all others in the analysis pane, whatever its findings are about.
 OF_FINDINGS = ("propose", "claude-stream")
 OF_COUNTERS = (("left right", "choose a counter"), ("enter", "show its rows"), ("esc", "back"))
+OF_LINES = (("tab", "complete"), ("up down", "earlier, later"), ("enter", "take it"), ("esc", "leave"))
 _SHORT = {
     "command-line": "command",
     "open": "details",

@@ -63,18 +63,24 @@ class Targets:
             return tuple(sorted(table.marks))
         return (table.cursor_id,) if table.cursor_id is not None else ()
 
-    def obstacle(self, command: Command) -> str:
-        """Why ``command`` cannot run from here; "" when it can. The watch may still refuse it."""
+    def barrier(self, command: Command) -> str:
+        """Why ``command`` cannot run on anything now; "" when it can. The watch may still refuse it."""
         if command.mutates and self._app.attachment.read_only:
             return "it changes things and this console is read-only"
         if command.place is Place.LOCAL:
             return f"it runs in a shell: watchfloor {command.id}"
         if command.place is Place.WATCH and not self._app.link.is_attached:
             return "the watch is away"
+        return ""
+
+    def obstacle(self, command: Command) -> str:
+        """Why ``command`` cannot run on what has the focus; "" when it can."""
+        if barrier := self.barrier(command):
+            return barrier
         if command.acts_on and not command.target_optional and not self.chosen(command):
             row = ROW_NAMES[command.acts_on]
             pane = PANE_OF.get(command.acts_on)
-            where = f" ({self._app.key_of(f'pane-{pane}')})" if pane else ""
+            where = f", key {self._app.key_of(f'pane-{pane}')}" if pane else ""
             return f"it acts on {row}; go to one first{where}"
         return ""
 

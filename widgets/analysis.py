@@ -28,9 +28,9 @@ def _severity(finding: Finding, now: Now) -> Cell:
 COLUMNS: tuple[Column, ...] = (
     Column("severity", "", 1, _severity, priority=0),
     Column(
-        "statement", "FINDING", 40, lambda row, now: Cell(row.statement), min_width=44, grow=True, priority=0
+        "statement", "FINDING", 40, lambda row, now: Cell(row.statement), min_width=34, grow=True, priority=0
     ),
-    Column("subject", "ABOUT", 16, lambda row, now: Cell(row.subject, "dim"), min_width=10, priority=2),
+    Column("subject", "ABOUT", 16, lambda row, now: Cell(row.subject, "dim"), min_width=16, priority=2),
     Column("category", "KIND", 14, lambda row, now: Cell(row.category, "dim"), min_width=10, priority=3),
     Column(
         "since", "FOR", 4, lambda row, now: Cell(age(row.since_at, now.ms), "dim"), align="right", priority=1

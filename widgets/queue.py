@@ -75,7 +75,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("holder", "HOLDER", 14, lambda item, now: Cell(item.holder or ""), min_width=9, priority=2),
     Column("pct", "DONE", 9, lambda item, now: share_cell(item.progress_pct, now), priority=3),
     Column("lease", "LEFT", 4, _lease, align="right", priority=1),
-    Column("attempts", "TRY", 4, _attempts, align="right", priority=5),
+    Column("attempts", "TRY", 5, _attempts, align="right", priority=5),
     Column("age", "AGE", 4, lambda item, now: Cell(age(item.created_at, now.ms), "dim"), align="right"),
     Column("unblocks", "FREES", 5, _unblocks, align="right", priority=6),
     Column("reason", "WHY", 20, _why, min_width=10, grow=True, priority=7),
