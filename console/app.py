@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.driver import Driver
+from textual.events import Resize
 from textual.filter import LineFilter
+from textual.geometry import Size
 from textual.worker import Worker, WorkerState
 
 from backends.analysis import checked
@@ -82,6 +84,7 @@ class WatchfloorApp(App[None]):
         self.is_frozen = False
         self.last_key = ""
         self.is_tiny = False
+        self.room = Size(0, 0)  # of the terminal; Textual's own lags behind while it is resized
         self._own_watch = own_watch
         self._choices = Choices(settings_file)
         self.history = History(history_file)
@@ -128,7 +131,7 @@ class WatchfloorApp(App[None]):
         self.theme = self.config.console.theme
         self.floor.panes.analysis.set_checked(checked())
         self.floor.focus_pane(self.config.console.startup_pane)
-        self._lay_out()
+        self._lay_out(self.size)
         self._tick()
         self.set_interval(1.0, self._tick)
         self._leave_on_signals()
@@ -138,22 +141,22 @@ class WatchfloorApp(App[None]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), OutputFilter()]
 
-    def on_resize(self) -> None:
-        self._lay_out()
+    def on_resize(self, event: Resize) -> None:
+        self._lay_out(event.size)
 
-    def _lay_out(self) -> None:
-        columns, lines = self.size
+    def _lay_out(self, size: Size) -> None:
+        columns, lines = self.room = size
         self.floor.set_narrow(columns < WIDE_COLUMNS or lines < WIDE_LINES)
         is_tiny = columns < MIN_COLUMNS or lines < MIN_LINES
         self.screen_stack[0].set_class(is_tiny, "-tiny")
-        if is_tiny != self.is_tiny:
+        if is_tiny or is_tiny != self.is_tiny:
             self.is_tiny = is_tiny
             self.attachment.redraw()
         self.show_tabs()
 
     def show_tabs(self) -> None:
         """Where one pane is shown at a time, say which others there are."""
-        self.tabs.display = self.floor.is_single
+        self.tabs.display = self.floor.is_single and not self.is_tiny
 
     def _leave_on_signals(self) -> None:
         """A lost terminal or a polite kill ends the console as ``q`` does: the terminal is left clean."""

@@ -63,7 +63,7 @@ class Attachment:
     def _notice(self) -> str:
         """What must be known before anything else, in one line."""
         if self._app.is_tiny:
-            columns, lines = self._app.size
+            columns, lines = self._app.room
             return f"{columns}x{lines} cells; {MIN_COLUMNS}x{MIN_LINES} are needed"
         if self._lost_at is None:
             return ""

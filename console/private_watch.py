@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import subprocess
@@ -9,6 +10,10 @@ import subprocess
 from console.lifecycle import LifecycleError, WatchArguments, spawn, wait_ready
 
 log = logging.getLogger(__name__)
+
+
+#: A watch ends within a second.
+LEAVE_S = 2.0
 
 
 class PrivateWatch:
@@ -45,6 +50,10 @@ class PrivateWatch:
         return "" if said == "ready" else said
 
     def leave(self) -> None:
-        """Let it end: its standard input ends."""
+        """Let it end: its standard input ends. The next console must not find one that is about to go."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(LEAVE_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()

@@ -15,4 +15,8 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         assert sys.__stdout__ is not None
-        self._file = os.fdopen(os.dup(sys.__stdout__.fileno()), "w", encoding="utf-8", newline="")
+        self._drawn_on = self._file = os.fdopen(os.dup(sys.__stdout__.fileno()), "w", encoding="utf-8", newline="")
+
+    def close(self) -> None:
+        super().close()
+        self._drawn_on.close()
