@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from msgspec.structs import replace
+
 from console.wire import (
     PROTOCOL,
     Frames,
@@ -134,13 +136,24 @@ class Connection:
         request_id: str = "",
     ) -> Reply:
         """Run a command and wait for its reply."""
-        id_ = self._next_id
-        self._next_id += 1
-        self.send(Invoke(id_, command, targets, args or {}, dry_run, plan_ids, confirmed, request_id))
-        while True:
+        invoke = Invoke(0, command, targets, args or {}, dry_run, plan_ids, confirmed, request_id)
+        return self.invoke_all([invoke])[0]
+
+    def invoke_all(self, invokes: Sequence[Invoke]) -> list[Reply]:
+        """Send all requests at once and wait for all replies, in the order of the requests.
+
+        The watch commits what arrives together in one transaction. Ids are given here.
+        """
+        first = self._next_id
+        self._next_id += len(invokes)
+        numbered = [replace(invoke, id=first + n) for n, invoke in enumerate(invokes)]
+        self._socket.sendall(b"".join(map(frame, numbered)))
+        replies: dict[int, Reply] = {}
+        while len(replies) < len(invokes):
             message = self.receive()
-            if isinstance(message, Reply) and message.id == id_:
-                return message
+            if isinstance(message, Reply) and message.id >= first:
+                replies[message.id] = message
+        return [replies[invoke.id] for invoke in numbered]
 
 
 def _why(error: Exception) -> str:

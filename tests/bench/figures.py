@@ -22,7 +22,9 @@ def table(figures: list[Figure]) -> str:
     rows += [(f.what, f.must, f.measured, "ok" if f.holds else "MISSED", f.note) for f in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
-        "  ".join((*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4])).rstrip()
+        "  ".join(
+            (*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4])
+        ).rstrip()
         for row in rows
     )
 

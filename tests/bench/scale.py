@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import psutil
-from bench.figures import Figure, percentile
-from bench.start_and_idle import WATCHFLOOR
-from bench.terminal import Terminal
 
 from backends.clock import SystemClock
 from backends.coordination import Caller, NewWork, Store
 from backends.model import Activity, Registration
+from bench.figures import Figure, percentile
+from bench.start_and_idle import WATCHFLOOR
+from bench.terminal import Terminal
 from console.client import Connection
 from console.paths import StatePaths
 
@@ -65,7 +65,9 @@ def change_rows(socket: str, seconds: float) -> None:
         while time.perf_counter() < deadline:
             began = time.perf_counter()
             first = turn * 90 % AGENTS
-            beats = [(f"agent-{n % AGENTS:06}", moods[turn % 2], None, None) for n in range(first, first + 90)]
+            beats = [
+                (f"agent-{n % AGENTS:06}", moods[turn % 2], None, None) for n in range(first, first + 90)
+            ]
             watch.invoke("heartbeat-many", args={"beats": beats})
             reply = watch.invoke("claim", args={"agent": f"agent-{turn % 50:06}", "limit": 10})
             leases = reply.outcomes[0].data
@@ -110,7 +112,7 @@ def _measure(paths: StatePaths, env: dict[str, str]) -> list[Figure]:
     watch = psutil.Process(int(paths.pid_file.read_text()))
     load = multiprocessing.get_context("spawn").Process(target=change_rows, args=(str(paths.socket), 120.0))
     with Terminal([WATCHFLOOR], 160, 45, env) as terminal:
-        terminal.wait_for(lambda text: "100,000" in text and "1,000,000" in text or "1M" in text, 60)
+        terminal.wait_for(lambda text: ("100,000" in text and "1,000,000" in text) or "1M" in text, 60)
         load.start()
         terminal.drain(5)
         before, began = sum(watch.cpu_times()[:2]), time.perf_counter()
@@ -124,9 +126,17 @@ def _measure(paths: StatePaths, env: dict[str, str]) -> list[Figure]:
     load.terminate()
     load.join()
     p95, p99 = percentile(took, 0.95), percentile(took, 0.99)
-    note = f"{len(took)} keys, median {percentile(took, 0.5):.0f} ms; watch {watch.memory_info().rss >> 20} MiB"
+    note = (
+        f"{len(took)} keys, median {percentile(took, 0.5):.0f} ms; watch {watch.memory_info().rss >> 20} MiB"
+    )
     return [
-        Figure("key to paint, 100k agents + 1M items, 1,000 rows/s: p95", "<= 30 ms", f"{p95:.0f} ms", p95 <= 30, note),
+        Figure(
+            "key to paint, 100k agents + 1M items, 1,000 rows/s: p95",
+            "<= 30 ms",
+            f"{p95:.0f} ms",
+            p95 <= 30,
+            note,
+        ),
         Figure("the same: p99", "<= 50 ms", f"{p99:.0f} ms", p99 <= 50),
         Figure("the same: watch", "<= 50 % of a core", f"{share:.0f} %", share <= 50),
     ]

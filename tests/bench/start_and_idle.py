@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import psutil
+
 from bench.figures import Figure
 from bench.terminal import Terminal
 
