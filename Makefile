@@ -32,7 +32,7 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest
 
 bench: $(STAMP)
-	$(BIN)/python tests/bench/run.py
+	PYTHONPATH=tests:. $(BIN)/python -m bench.run
 
 crash: $(STAMP)
 	$(BIN)/python -m pytest tests/crash

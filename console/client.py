@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 import time
 from pathlib import Path
 from types import TracebackType

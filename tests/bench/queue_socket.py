@@ -1,4 +1,4 @@
-"""claim + complete through one open socket connection against a raw sqlite3 loop of the same SQL, in one run."""
+"""claim + complete through one socket connection against a raw sqlite3 loop of the same SQL, in one run."""
 
 from __future__ import annotations
 

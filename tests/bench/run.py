@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from bench.figures import Figure, table
 from bench.queue_socket import queue_socket

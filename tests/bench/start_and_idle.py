@@ -46,10 +46,12 @@ def cold_start() -> list[Figure]:
     for _ in range(ROUNDS):
         with Terminal([sys.executable, "-c", BARE], 160, 45) as terminal:
             bare.append(terminal.wait_for(lambda text: "bare app is here" in text))
-        with tempfile.TemporaryDirectory() as folder:
-            with Terminal([WATCHFLOOR], 160, 45, _private_home(folder)) as terminal:
-                first.append(terminal.wait_for(lambda text: "1 Agents" in text))
-                full.append(terminal.wait_for(_has_all_panes))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Terminal([WATCHFLOOR], 160, 45, _private_home(folder)) as terminal,
+        ):
+            first.append(terminal.wait_for(lambda text: "1 Agents" in text))
+            full.append(terminal.wait_for(_has_all_panes))
     base, paint, panes = statistics.median(bare), statistics.median(first), statistics.median(full)
     return [
         Figure(
@@ -65,16 +67,18 @@ def cold_start() -> list[Figure]:
 
 def idle() -> list[Figure]:
     """Bytes, CPU and memory of an idle console and its watch."""
-    with tempfile.TemporaryDirectory() as folder:
-        with Terminal([WATCHFLOOR], 160, 45, _private_home(folder)) as terminal:
-            terminal.wait_for(_has_all_panes)
-            terminal.drain(10)
-            console = psutil.Process(terminal.pid)
-            processes = [console, *console.children(recursive=True)]
-            before = sum(sum(process.cpu_times()[:2]) for process in processes)
-            sent = terminal.drain(IDLE_S)
-            cpu = sum(sum(process.cpu_times()[:2]) for process in processes) - before
-            memory = sum(process.memory_info().rss for process in processes) / (1 << 20)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Terminal([WATCHFLOOR], 160, 45, _private_home(folder)) as terminal,
+    ):
+        terminal.wait_for(_has_all_panes)
+        terminal.drain(10)
+        console = psutil.Process(terminal.pid)
+        processes = [console, *console.children(recursive=True)]
+        before = sum(sum(process.cpu_times()[:2]) for process in processes)
+        sent = terminal.drain(IDLE_S)
+        cpu = sum(sum(process.cpu_times()[:2]) for process in processes) - before
+        memory = sum(process.memory_info().rss for process in processes) / (1 << 20)
     share = cpu / IDLE_S * 100
     rate = sent / IDLE_S
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -41,10 +42,8 @@ class Terminal:
 
     def close(self) -> None:
         """End the program and wait for it."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         deadline = time.perf_counter() + 5
         while time.perf_counter() < deadline:
             self.read(0.05)
@@ -59,8 +58,9 @@ class Terminal:
         os.write(self._fd, keys.encode())
 
     def read(self, timeout_s: float, *, draw: bool = True) -> bytes:
-        """What arrives within ``timeout_s``; empty when nothing does. Drawing the screen takes time of its own:
-        without ``draw`` only the bytes are counted.
+        """What arrives within ``timeout_s``; empty when nothing does.
+
+        Drawing the screen takes time of its own: without ``draw`` only the bytes are counted.
         """
         readable, _, _ = select.select([self._fd], [], [], timeout_s)
         if not readable:
