@@ -44,6 +44,8 @@ REMEMBERED_PLANS = 2_000
 #: A refusal that repeats itself within this time is recorded once: agents ask for work all the time.
 REFUSAL_REST_MS = 60_000
 REMEMBERED_REFUSALS = 10_000
+#: Outcomes kept for requests that may be repeated; the store keeps those of its own commands.
+REMEMBERED_REQUESTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class Requester:
 
     actor: str
     door: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What was asked under a request id, and how it ended."""
+
+    asked: tuple[str, tuple[str, ...], Any]
+    outcomes: asyncio.Future[tuple[Outcome, ...]]
 
 
 def confirmation(command: Command, draft: Draft, targets: Sequence[str]) -> str:
@@ -98,6 +108,7 @@ class Dispatcher:
         self._house = house
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._refusals: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._requests: OrderedDict[tuple[str, str], _Request] = OrderedDict()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def invoke(self, invoke: Invoke, requester: Requester) -> Reply:
@@ -145,10 +156,37 @@ class Dispatcher:
             if not invoke.dry_run:
                 await self._record_refusal(calls[0], error)
             raise error
+        if invoke.request_id and command.mutates and not command.atomic and not invoke.dry_run:
+            return await self._once(command, calls, invoke)
         plain = command.plan is None and command.danger is Danger.SAFE
         if not command.mutates or (plain and not invoke.dry_run and not invoke.plan_ids):
             return Reply(invoke.id, outcomes=await self._run_all(command, calls, ()))
         return await self._planned(command, calls, invoke)
+
+    async def _once(self, command: Command, calls: list[Call], invoke: Invoke) -> Reply:
+        """A request that names itself: repeated, it gets the outcomes of the first time and acts no more."""
+        key = (calls[0].caller.actor, invoke.request_id)
+        asked = (command.id, tuple(call.target for call in calls), calls[0].params)
+        while (first := self._requests.get(key)) is not None:
+            if first.asked != asked:
+                raise CommandError(
+                    ExitCode.CONFLICT, f"request id {invoke.request_id} was used before; take a new one"
+                )
+            outcomes = await asyncio.shield(first.outcomes)
+            if outcomes:
+                return Reply(invoke.id, outcomes=outcomes)
+        request = self._requests[key] = _Request(asked, asyncio.get_running_loop().create_future())
+        outcomes = ()
+        try:
+            reply = await self._planned(command, calls, invoke)
+            outcomes = reply.outcomes
+            return reply
+        finally:
+            if not outcomes:  # refused, or asked to confirm: nothing was done that could be repeated
+                del self._requests[key]
+            request.outcomes.set_result(outcomes)
+            while len(self._requests) > REMEMBERED_REQUESTS:
+                self._requests.popitem(last=False)
 
     async def _planned(self, command: Command, calls: list[Call], invoke: Invoke) -> Reply:
         try:

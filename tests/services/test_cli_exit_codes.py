@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,6 +238,24 @@ def test_help_comes_from_the_registry_and_starts_nothing(tmp_path: Path) -> None
     assert one.returncode == 0
     assert "progress ITEM" in one.stdout
     assert not away.state.exists()
+
+
+def test_a_status_from_a_running_watch_imports_nothing_heavy(watch: Watch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "console", "status", "--json"],
+        env=watch.environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    loaded = {
+        line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line
+    }
+    assert "msgspec" in loaded
+    assert not loaded & {"textual", "rich", "widgets", "anthropic", "psutil", "asyncio", "sqlite3"}
 
 
 def test_a_yes_is_asked_for_at_a_terminal_and_no_is_no(watch: Watch) -> None:

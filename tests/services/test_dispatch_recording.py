@@ -454,6 +454,36 @@ async def test_secrets_in_arguments_stay_out_of_the_trail(inside: Inside) -> Non
     assert not any("ghp_0123456789" in record.args for record in records)
 
 
+async def test_an_act_repeated_under_its_request_id_is_done_once(inside: Inside) -> None:
+    import asyncio
+
+    deed = Deed(Act("done"))
+    registry = Registry()
+    registry.add(deed.command)
+    dispatcher = Dispatcher(registry, inside.house)
+    request = Invoke(1, "deed", request_id="r1")
+    first, second = await asyncio.gather(
+        dispatcher.invoke(request, OPERATOR), dispatcher.invoke(request, OPERATOR)
+    )
+    third = await dispatcher.invoke(Invoke(9, "deed", request_id="r1"), OPERATOR)
+    assert deed.runs == 1
+    assert first.outcomes == second.outcomes == third.outcomes
+    assert third.id == 9
+    await dispatcher.invoke(Invoke(2, "deed", request_id="r2"), OPERATOR)
+    assert deed.runs == 2
+
+
+async def test_a_question_under_a_request_id_is_no_act_yet(inside: Inside) -> None:
+    deed = Deed(Act("done"), danger=Danger.DISRUPTIVE)
+    registry = Registry()
+    registry.add(deed.command)
+    dispatcher = Dispatcher(registry, inside.house)
+    assert (await dispatcher.invoke(Invoke(1, "deed", request_id="r1"), OPERATOR)).confirm == "y"
+    reply = await dispatcher.invoke(Invoke(1, "deed", request_id="r1", confirmed="y"), OPERATOR)
+    assert reply.outcomes
+    assert deed.runs == 1
+
+
 async def test_a_repeated_request_gets_the_first_answer(inside: Inside) -> None:
     first = await inside.do("add-work", type="t", title="once", request_id="r1")
     again = await inside.do("add-work", type="t", title="once", request_id="r1")
