@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from services.watch_process import ROOT, Watch, running, until
 
+from console.lifecycle import running_pid
+from console.paths import StatePaths
+from console.watch import hold_state
 from console.wire import PROTOCOL, Hello, Invoke, frame
 
 
@@ -284,24 +287,22 @@ def test_a_moved_socket_is_found_by_the_command_line(tmp_path: Path) -> None:
         assert not (watch.state / "watch.sock").exists()
 
 
-def test_asking_whether_a_watch_runs_does_not_keep_one_from_starting(tmp_path: Path) -> None:
-    from console.lifecycle import running_pid
-    from console.paths import StatePaths
+def test_asking_whether_a_watch_runs_does_not_keep_one_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = StatePaths(tmp_path, tmp_path / "s")
+    asking = os.open(paths.pid_file, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(asking, fcntl.LOCK_EX)
+    pauses: list[float] = []
 
-    watch = Watch(tmp_path)
-    paths = StatePaths(watch.state, watch.socket)
-    stop = threading.Event()
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            os.close(asking)  # it has its answer
 
-    def ask() -> None:
-        while not stop.is_set():
-            running_pid(paths)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        for _ in range(3):
-            assert watch.start() == "ready"
-            watch.end()
-    finally:
-        stop.set()
-        asking.join()
+    monkeypatch.setattr("console.watch.time.sleep", pause)
+    lock = hold_state(paths)
+    assert len(pauses) == 3
+    assert running_pid(paths) == os.getpid()
+    os.close(lock)
+    assert running_pid(paths) is None

@@ -45,13 +45,22 @@ def fresh(table: Table, text: str, sort: str, descending: bool, now: int) -> lis
 class OrderFollowsTable(RuleBasedStateMachine):
     """Random changes of the table, and looks through windows in between."""
 
-    @initialize(text=st.sampled_from(FILTERS), sort=st.sampled_from(SORTS), descending=st.booleans())
-    def begin(self, text: str, sort: str, descending: bool) -> None:
+    @initialize(
+        text=st.sampled_from(FILTERS),
+        sort=st.sampled_from(SORTS),
+        descending=st.booleans(),
+        share=st.sampled_from([0, 8]),
+    )
+    def begin(self, text: str, sort: str, descending: bool, share: int) -> None:
+        order_module.RESORT_SHARE = share  # 0: never a fresh sort, every change is a move
         self.clock = ManualClock()
         self.table = Table("agents")
         self.asked = (text, sort, descending)
         self.order = Order(self.table, text, sort, descending, self.clock)
         self.filtered_at = self.clock.now_ms()
+
+    def teardown(self) -> None:
+        order_module.RESORT_SHARE = 8
 
     @rule(rows=st.lists(AGENTS, max_size=4))
     def put(self, rows: list[Agent]) -> None:
