@@ -16,6 +16,7 @@ from backends.audit import AuditDraft
 from backends.clock import Clock
 from backends.coordination import Store
 from backends.fleet import host_name
+from backends.gpu import SimulatedGpus
 from backends.model import (
     Agent,
     Explanation,
@@ -28,7 +29,7 @@ from backends.model import (
     View,
     Window,
 )
-from backends.picture import Picture, Reader
+from backends.picture import Picture
 from backends.recovery import Act as Effect
 from backends.redact import redact_args
 from backends.text import clean
@@ -120,10 +121,9 @@ class House:
         return any(door.is_console for door in self.doors)
 
     def doors_changed(self) -> None:
-        """A console came or went: do not make it wait for a slow turn."""
+        """A console may have come or gone."""
         self._summary_changed.set()
-        if self.is_watched():
-            self._senses.refresh()
+        self._senses.watching_changed()
 
     def views(self, send: Callable[[FromWatch], None], is_writable: Callable[[], bool]) -> Views:
         """The views of one door."""
@@ -362,9 +362,7 @@ class House:
         for door in self.doors:
             door.touch_table("work")
 
-    def _simulated_gpus(self) -> Reader:
-        from backends.gpu import SimulatedGpus
-
+    def _simulated_gpus(self) -> SimulatedGpus:
         def workers() -> list[tuple[int, int, str | None]]:
             return [
                 (ref.pid, agent.rss_bytes or 0, agent.id)

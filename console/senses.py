@@ -20,7 +20,7 @@ from backends.clock import Clock
 from backends.coordination import Commit, DeadGroup, Store, StoreError
 from backends.drift import DriftReader
 from backends.fleet import LocalHost, ProcessTable
-from backends.gpu import GpuReader
+from backends.gpu import GpuReader, SimulatedGpus
 from backends.health import score
 from backends.model import Gpu, GpuProcess, Health, Process, WorkState
 from backends.picture import Picture, Reader, Reading
@@ -51,7 +51,7 @@ class Senses:
         store: Store,
         clock: Clock,
         is_watched: Callable[[], bool],
-        gpu_reader: Reader | None = None,
+        simulated_gpus: SimulatedGpus | None = None,
     ) -> None:
         self._config = config
         self._picture = picture
@@ -76,7 +76,7 @@ class Senses:
         declared = DeclaredReader(
             self._host, config.agents.declared, self._processes, self._probed, clock, own
         )
-        gpu = gpu_reader or GpuReader(self._host, clock, library=config.gpu.library or None)
+        self._gpu = simulated_gpus or GpuReader(self._host, clock, library=config.gpu.library or None)
         intervals = config.watch.intervals
         self.pollers = [
             self._poller(LocalHost(clock, self._host), intervals.host_ms),
@@ -98,7 +98,7 @@ class Senses:
         if config.agents.declared:
             self.pollers.append(self._poller(declared, intervals.agents_ms))
         if config.gpu.enabled:
-            self.pollers.append(self._poller(gpu, intervals.gpu_ms))
+            self.pollers.append(self._poller(self._gpu, intervals.gpu_ms))
 
     def work(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Everything that must run while the watch does."""
@@ -107,6 +107,12 @@ class Senses:
         yield "agents", self._keep_agents()
         yield "findings", self._keep_findings()
         yield "sweep", self._sweep()
+
+    def watching_changed(self) -> None:
+        """A console came or went: the driver is asked at another pace, and nobody waits for a slow turn."""
+        self._gpu.set_pace(self._interval_s(self._config.watch.intervals.gpu_ms), processes=True)
+        if self._is_watched():
+            self.refresh()
 
     def refresh(self) -> None:
         """Read every source now."""
@@ -124,12 +130,11 @@ class Senses:
     # --- readings ------------------------------------------------------------------------------------
 
     def _poller(self, reader: Reader, interval_ms: int) -> Poller:
-        idle_factor = self._config.watch.idle_factor
+        return Poller(reader, lambda: self._interval_s(interval_ms), self._take, self._clock)
 
-        def interval() -> float:
-            return interval_ms / 1000 * (1 if self._is_watched() else idle_factor)
-
-        return Poller(reader, interval, self._take, self._clock)
+    def _interval_s(self, interval_ms: int) -> float:
+        """Slower while no console is looking."""
+        return interval_ms / 1000 * (1 if self._is_watched() else self._config.watch.idle_factor)
 
     def _processes(self) -> list[Process]:
         return list(self._picture["processes"].rows.values())
