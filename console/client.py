@@ -96,8 +96,11 @@ class Connection:
 
     def send(self, message: ToWatch) -> None:
         """Send one frame. Raises :class:`WatchLost`."""
+        self._send_bytes(frame(message))
+
+    def _send_bytes(self, data: bytes) -> None:
         try:
-            self._socket.sendall(frame(message))
+            self._socket.sendall(data)
         except OSError as error:
             raise WatchLost(f"the connection to the watch broke ({_why(error)})") from None
 
@@ -148,7 +151,7 @@ class Connection:
         first = self._next_id
         self._next_id += len(invokes)
         numbered = [replace(invoke, id=first + n) for n, invoke in enumerate(invokes)]
-        self._socket.sendall(b"".join(map(frame, numbered)))
+        self._send_bytes(b"".join(map(frame, numbered)))
         replies: dict[int, Reply] = {}
         while len(replies) < len(invokes):
             message = self.receive()
