@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint types contracts unit bench crash docs clean
+.PHONY: run test lint types contracts unit bench crash docs screenshots clean
 
 run: $(STAMP)
 	@$(BIN)/watchfloor
@@ -39,6 +39,9 @@ crash: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m console.reference > docs/commands.md
+
+screenshots: $(STAMP)
+	$(BIN)/python docs/screenshots/make.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .build
