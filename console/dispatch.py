@@ -149,7 +149,7 @@ class Dispatcher:
             command=command.id,
         )
         calls = [Call(target, params, caller) for target in targets]
-        if command.mutates and self._house.read_only:
+        if command.mutates and not command.by_agents and self._house.read_only:
             error = CommandError(
                 ExitCode.DENIED, f"'{command.id}' changes things and this watch is read-only"
             )

@@ -99,6 +99,7 @@ class Command:
     danger: Danger = Danger.SAFE
     key: str = ""  # default key; "" = none
     mutates: bool = False  # read-only mode removes it
+    by_agents: bool = False  # agents say it of themselves: read-only mode is for operators
     atomic: bool = False  # touches only the store, which audits it in the same transaction
     place: Place = Place.WATCH
     aliases: tuple[str, ...] = ()

@@ -101,7 +101,7 @@ async def test_a_dry_run_changes_nothing_and_leaves_no_record(inside: Inside, co
     assert await state_of(inside) == before
 
 
-@pytest.mark.parametrize("command", [command.id for command in MUTATING])
+@pytest.mark.parametrize("command", [command.id for command in MUTATING if not command.by_agents])
 async def test_a_read_only_watch_denies_everything_that_changes_and_records_it(
     tmp_path: Path, command: str
 ) -> None:
@@ -110,6 +110,13 @@ async def test_a_read_only_watch_denies_everything_that_changes_and_records_it(
         assert await inside.code(command, *targets, confirmed="y", **args) == ExitCode.DENIED
         assert await inside.code(command, *targets, dry_run=True, **args) == ExitCode.DENIED
         assert [(name, outcome) for name, _, outcome in await inside.records()] == [(command, "refused")]
+
+
+async def test_a_read_only_watch_still_hears_its_agents(tmp_path: Path) -> None:
+    async with opened(tmp_path, read_only=True) as inside:
+        assert await inside.code("register-agent", "b1") == ExitCode.OK
+        assert await inside.code("heartbeat", "b1", activity="idle") == ExitCode.OK
+        assert await inside.code("claim", agent="b1") == ExitCode.OK
 
 
 async def test_reading_commands_leave_no_record(inside: Inside) -> None:
