@@ -20,6 +20,8 @@ from console.tally import Tally
 
 #: Above this share of changed rows a fresh sort is cheaper than single moves.
 RESORT_SHARE = 8
+#: Processes are busy by steps of this share of a core.
+BUSY_STEP_PCT = 5.0
 #: A filter on ages is evaluated again this often.
 AGE_FILTER_PERIOD_MS = 2_000
 
@@ -52,7 +54,8 @@ def _natural(table: str) -> Callable[[Any], tuple[Any, ...]]:
     if table == "gpus":
         return lambda row: (row.host, row.index, row.id)
     if table == "processes":
-        return lambda row: (-(row.cpu_pct or 0.0), -(row.rss_bytes or 0), row.id)
+        # busy ones first, in steps: what idles at 0-5 % of a core must not change places every second
+        return lambda row: (-((row.cpu_pct or 0.0) // BUSY_STEP_PCT), -(row.rss_bytes or 0), row.id)
     if table == "worktrees":
         return lambda row: (
             not (row.error or row.conflicted),
