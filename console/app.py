@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter
 from textual.geometry import Size
+from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from backends.analysis import checked
@@ -41,6 +44,7 @@ from console.screen_commands import ScreenCommands
 from console.screen_size import MIN_COLUMNS, MIN_LINES, WIDE_COLUMNS, WIDE_LINES
 from console.targets import Targets
 from console.theme import THEMES
+from console.thin_line import SpanUpdate
 from widgets.filter_bar import CommandBar, Completion, FilterBar, PromptBar
 from widgets.one_line import Hints, Notice
 from widgets.output_filter import OutputFilter
@@ -53,6 +57,10 @@ log = logging.getLogger(__name__)
 SAY_S: dict[Weight, float] = {"information": 5, "warning": 8, "error": 15}
 #: What an operator must not miss because the link gave up: it is started again after a bug.
 LINK = "link"
+
+
+class FloorScreen(Screen[None], inherit_bindings=False):
+    """The screen under all pages. Textual's own keys for it would hide those of the keymap."""
 
 
 class WatchfloorApp(App[None]):
@@ -117,6 +125,9 @@ class WatchfloorApp(App[None]):
 
     # --- composition -----------------------------------------------------------------------------------
 
+    def get_default_screen(self) -> Screen[None]:
+        return FloorScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         yield self.header
         yield self.notice
@@ -137,6 +148,11 @@ class WatchfloorApp(App[None]):
         self._leave_on_signals()
         self._subscribe()
         self.run_worker(self._live(), name=LINK, exit_on_error=False)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, ChopsUpdate):
+            renderable = SpanUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
+        super()._display(screen, renderable)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), OutputFilter()]
@@ -337,6 +353,8 @@ class WatchfloorApp(App[None]):
         self.say(f"{self.key_of('quit')} leaves the console")
 
     def _hint(self) -> None:
+        if not self.screen_stack:  # the last messages arrive while the console is being left
+            return
         if self.header.has_focus:
             self.hints.set_hints(OF_COUNTERS)
             return

@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 #: A connection that lasted this long was a good one: the next try comes soon again.
 GOOD_S = 5.0
+#: The watch gives up on a command before this.
+INVOKE_TIMEOUT_S = 90.0
 WENT_AWAY = "the watch went away"
 
 ShowWindow = Callable[[Window], None]
@@ -226,9 +228,14 @@ class Link:
         self._replies[id_] = future
         self._send(Invoke(id_, command, targets, args or {}, dry_run, plan_ids, confirmed))
         try:
-            return await future
+            async with asyncio.timeout(INVOKE_TIMEOUT_S):
+                return await future
         except WireError as error:
             return Reply(id_, failure=Failure(7, str(error)))
+        except TimeoutError:
+            self._replies.pop(id_, None)
+            silent = f"no answer for {INVOKE_TIMEOUT_S:.0f} s; look before repeating"
+            return Reply(id_, failure=Failure(7, silent))
 
     def follow(self, agent: str, take: Callable[[Lines | Answer], None]) -> int:
         """Stream an agent's log."""

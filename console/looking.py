@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from backends.fields import FIELDS
+from backends.fields import FIELDS, Kind
 from backends.filter import FilterError, parse_filter
 from backends.model import View, Window
 from console.link import Link
@@ -126,8 +126,12 @@ def filter_problem(table: str, text: str) -> str:
     return ""
 
 
-def next_sort(table: LiveTable, current: str, step: int = 1) -> str:
-    """The field after ``current`` among the columns that can be sorted; "" is the table's own order."""
-    names = ["", *(c.name for c in table.visible_columns if c.name in FIELDS[table.view])]
+def next_sort(table: LiveTable, current: str) -> str:
+    """The field of the column after ``current`` that can be sorted, as in ``sort``: "-field" where the
+    greatest comes first, as it does for figures; "" is the table's own order.
+    """
+    fields = FIELDS[table.view]
+    names = ["", *(column.name for column in table.visible_columns if column.title and column.name in fields)]
     position = names.index(current) if current in names else 0
-    return names[(position + step) % len(names)]
+    name = names[(position + 1) % len(names)]
+    return f"-{name}" if name and fields[name].kind is not Kind.TEXT else name

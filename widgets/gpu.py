@@ -66,6 +66,8 @@ class GpuPane(Pane):
         self._gpus: tuple[Gpu, ...] | None = None
         self._host: Host | None = None
         self._why_no_gpu = ""
+        self._gpu_window: Window | None = None
+        self._process_window: Window | None = None
         self.page = LineView(self._draw, ascii_only=ascii_only, id="gpus-page")
         self.table = LiveTable(
             PROCESS_COLUMNS,
@@ -82,12 +84,10 @@ class GpuPane(Pane):
     def show(self, window: Window) -> None:
         """Replace the GPUs. None of them: the host is shown instead."""
         self._gpus = window.rows
-        self._redraw()
+        self._gpu_window = window
         if self.shows_host:
             self._why_no_gpu = self._why_no_gpu or window.problem
-        else:
-            self.noun = _GPUS
-            self.summarise(window)
+        self._redraw()
 
     def show_host(self, host: Host | None, why_no_gpu: str) -> None:
         """The host, and why there is no GPU in one line; used while there is none."""
@@ -97,9 +97,8 @@ class GpuPane(Pane):
     def show_processes(self, window: Window) -> None:
         """The top processes, shown below the host."""
         self.table.show(window)
-        if self.shows_host:
-            self.noun = _PROCESSES
-            self.summarise(window)
+        self._process_window = window
+        self._summarise_shown()
 
     @property
     def shows_host(self) -> bool:
@@ -117,10 +116,18 @@ class GpuPane(Pane):
             self.set_heading(
                 ("no GPU | this host" if self.ascii_only else "no GPU · this host") if shows_host else ""
             )
-        if not self.is_mounted:
-            return
-        self.page.redraw()
-        self._fit_page()
+        self._summarise_shown()
+        if self.is_mounted:
+            self.page.redraw()
+            self._fit_page()
+
+    def _summarise_shown(self) -> None:
+        """The lower border speaks of what is shown: processes below the host, or GPUs."""
+        self.noun, window = (
+            (_PROCESSES, self._process_window) if self.shows_host else (_GPUS, self._gpu_window)
+        )
+        if window is not None:
+            self.summarise(window)
 
     def _fit_page(self) -> None:
         """Above a table the page is as tall as what it says, and leaves the table at least four lines."""
