@@ -20,7 +20,6 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from backends.analysis import checked
 from backends.clock import Clock, SystemClock
 from backends.model import View
 from console.acting import Actor, Weight
@@ -140,7 +139,7 @@ class WatchfloorApp(App[None]):
     def on_mount(self) -> None:
         self.screen_stack[0].set_class(self.ascii_only, "-ascii")
         self.theme = self.config.console.theme
-        self.floor.panes.analysis.set_checked(checked())
+        self.call_after_refresh(self._say_what_is_checked)
         self.floor.focus_pane(self.config.console.startup_pane)
         self._lay_out(self.size)
         self._tick()
@@ -148,6 +147,11 @@ class WatchfloorApp(App[None]):
         self._leave_on_signals()
         self._subscribe()
         self.run_worker(self._live(), name=LINK, exit_on_error=False)
+
+    def _say_what_is_checked(self) -> None:
+        from backends.analysis import checked
+
+        self.floor.panes.analysis.set_checked(checked())
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate):

@@ -1,6 +1,7 @@
 """Opening the console: find or start its watch, then draw.
 
-The watch process is started before textual is imported, so that both load at the same time.
+The watch process is started, and the frame of the floor drawn, before textual is imported: all three then go
+on at the same time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.cli import Options, fail, load_config
+from console.colours import colours_of
 from console.exit_codes import ExitCode
+from console.first_frame import LEAVE, first_frame
 from console.lifecycle import WatchArguments, running_pid
 from console.paths import StateDirError, config_path, state_paths
 from console.private_watch import PrivateWatch
@@ -46,10 +49,15 @@ def open_console(options: Options) -> int:
         atexit.register(own_watch.leave)
     _set_terminal_defaults()
     ascii_only = wants_ascii(loaded)
-
-    from console.app import WatchfloorApp
-    from console.logs import guard_terminal, open_log, release_terminal
-    from console.terminal import TerminalDriver
+    _draw_first_frame(loaded, ascii_only)
+    try:
+        from console.app import WatchfloorApp
+        from console.logs import guard_terminal, open_log, release_terminal
+        from console.terminal import TerminalDriver
+    except BaseException:
+        sys.stdout.write(LEAVE)  # textual, which leaves the second screen at the end, never came to it
+        sys.stdout.flush()
+        raise
 
     log_file = open_log(paths.logs, "console")
     terminal = guard_terminal(paths.logs, "console")
@@ -76,6 +84,18 @@ def open_console(options: Options) -> int:
         print(f"watchfloor: {app.problem}", file=sys.stderr)
         return int(ExitCode.FAILED)
     return int(app.return_code or 0)
+
+
+def _draw_first_frame(loaded: Loaded, ascii_only: bool) -> None:
+    columns, lines = os.get_terminal_size(sys.stdout.fileno())
+    if not columns or not lines:
+        return
+    section = loaded.config.console
+    many_colours = os.environ.get("COLORTERM", "") in ("truecolor", "24bit")
+    colours = colours_of(section.theme if many_colours else "ansi")
+    frame = first_frame(columns, lines, section.startup_pane, colours, ascii_only=ascii_only)
+    sys.stdout.write(frame)
+    sys.stdout.flush()
 
 
 def keymap_of(loaded: Loaded) -> Keymap:
@@ -128,7 +148,9 @@ def _check_terminal() -> None:
 
 
 def _set_terminal_defaults() -> None:
-    """What textual reads when it is imported: few frames, no animation (made for a thin line)."""
-    os.environ.setdefault("TEXTUAL_FPS", "30")
+    """What textual reads when it is imported. Frames are drawn only when something changed, so the ceiling
+    costs nothing; no animation.
+    """
+    os.environ.setdefault("TEXTUAL_FPS", "60")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")

@@ -42,7 +42,7 @@ def _has_all_panes(screen: str) -> bool:
 
 def cold_start() -> list[Figure]:
     """First paint and all panes, interleaved with the bare app."""
-    bare, first, full = [], [], []
+    bare, first, drawn, full = [], [], [], []
     for _ in range(ROUNDS):
         with Terminal([sys.executable, "-c", BARE], 160, 45) as terminal:
             bare.append(terminal.wait_for(lambda text: "bare app is here" in text))
@@ -51,6 +51,7 @@ def cold_start() -> list[Figure]:
             Terminal([WATCHFLOOR], 160, 45, _private_home(folder)) as terminal,
         ):
             first.append(terminal.wait_for(lambda text: "1 Agents" in text))
+            drawn.append(terminal.wait_for(lambda text: "? help" in text))
             full.append(terminal.wait_for(_has_all_panes))
     base, paint, panes = statistics.median(bare), statistics.median(first), statistics.median(full)
     return [
@@ -59,7 +60,8 @@ def cold_start() -> list[Figure]:
             "<= 1.5x",
             f"{paint / base:.2f}x",
             paint / base <= 1.5,
-            f"{paint * 1000:.0f} ms against {base * 1000:.0f} ms",
+            f"frame after {paint * 1000:.0f} ms against {base * 1000:.0f} ms; "
+            f"all widgets after {statistics.median(drawn) * 1000:.0f} ms",
         ),
         Figure("all five panes with real data", "<= 1.2 s", f"{panes:.2f} s", panes <= 1.2),
     ]
