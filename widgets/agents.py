@@ -83,7 +83,7 @@ def _team(agent: Agent, now: Now) -> Cell:
 
 COLUMNS: tuple[Column, ...] = (
     Column("urgency", "", 1, _urgency, priority=0),
-    Column("activity", "STATE", 13, _activity, min_width=13, priority=0),
+    Column("activity", "STATE", 13, _activity, min_width=11, priority=0),
     Column("agent", "AGENT", 18, _name, min_width=12, grow=True, priority=0),
     Column("cause", "CAUSE", 13, _cause, min_width=11, priority=1),
     Column("host", "HOST", 12, lambda agent, now: Cell(agent.host, "dim"), min_width=8, priority=6),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -22,6 +23,10 @@ from widgets.lines import LineView
 from widgets.quantities import count, span
 from widgets.table import LiveTable
 from widgets.table_messages import DrawFailed
+
+
+#: Cells of a border around its label: corner, rule and blanks on both sides.
+_LABEL_FRAME = 6
 
 
 class Noun(NamedTuple):
@@ -208,13 +213,18 @@ class Pane(Vertical):
         self._label("_border_subtitle", text)
 
     def _label(self, name: str, text: str) -> None:
-        """Set a label of the border and repaint that border line only; Textual's setter repaints the pane."""
-        if self._labels[name] == text:
+        """Set a label of the border and repaint its cells only; Textual's setter repaints the pane."""
+        before = self._labels[name]
+        if before == text:
             return
         self._labels[name] = text
         setattr(self, name, Content(fit(text, len(text), "left", self.ascii_only)) if text else None)
-        line = -1 if name == "_border_title" else self.content_size.height
-        self.refresh(Region(-1, line, self.outer_size.width, 1))
+        width = self.outer_size.width
+        reach = min(width, max(cell_len(before), cell_len(text)) + _LABEL_FRAME)
+        if name == "_border_title":
+            self.refresh(Region(-1, -1, reach, 1))
+        else:
+            self.refresh(Region(width - 1 - reach, self.content_size.height, reach, 1))
 
     def _say_problem(self) -> None:
         mark = "!" if self.ascii_only else "▲"

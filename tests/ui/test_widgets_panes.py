@@ -421,7 +421,7 @@ async def test_old_data_is_labelled_with_its_age() -> None:
         assert not app.agents.subtitle.startswith("OLD")
 
 
-async def test_a_new_count_repaints_the_border_line_only(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_count_repaints_the_cells_of_its_label_only(monkeypatch: pytest.MonkeyPatch) -> None:
     app = FloorApp("agents")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -429,7 +429,10 @@ async def test_a_new_count_repaints_the_border_line_only(monkeypatch: pytest.Mon
         await pilot.pause()
         app.agents._exchange_repaint_regions()
         app.agents.set_view("idle")
-        assert app.agents._exchange_repaint_regions() == {Region(0, 23, 80, 1)}
+        assert app.agents.subtitle == "1 agent · /idle"
+        assert app.agents._exchange_repaint_regions() == {Region(59, 23, 21, 1)}
+        await pilot.pause()
+        assert app.text().splitlines()[23].endswith("─ 1 agent · /idle ─╯")
 
 
 def _broken(row: Any, now: Now) -> Cell:
