@@ -24,7 +24,6 @@ from widgets.quantities import count, span
 from widgets.table import LiveTable
 from widgets.table_messages import DrawFailed
 
-
 #: Cells of a border around its label: corner, rule and blanks on both sides.
 _LABEL_FRAME = 6
 
