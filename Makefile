@@ -38,7 +38,7 @@ crash: $(STAMP)
 	$(BIN)/python -m pytest tests/crash
 
 docs: $(STAMP)
-	$(BIN)/python -m console.reference > docs/commands.md
+	$(BIN)/python -m console.cli.reference > docs/commands.md
 
 screenshots: $(STAMP)
 	$(BIN)/python docs/screenshots/make.py

@@ -1,5 +1,5 @@
 """``python -m console`` is ``watchfloor``."""
 
-from console.cli import main
+from console.cli.main import main
 
 main()

@@ -2,7 +2,7 @@
 
 A frame is a 4-byte big-endian length and that many bytes of MessagePack: one tagged struct below. The first
 frame of a client is :class:`Hello`; the watch answers :class:`Welcome` or :class:`Refused` and closes. A
-connection whose first byte is ``{`` speaks JSON lines instead (see :mod:`console.doors`).
+connection whose first byte is ``{`` speaks JSON lines instead (see :mod:`console.watch.doors`).
 """
 
 from __future__ import annotations

@@ -11,16 +11,16 @@ from typing import Any, Self
 from backends.clock import ManualClock
 from backends.model import SourceState
 from backends.picture import Reading
-from console.app import WatchfloorApp
 from console.commands import REGISTRY
-from console.config import Config, Console
-from console.dispatch import Dispatcher
-from console.doors import Door
-from console.house import House
-from console.key_defaults import default_keys
-from console.keymap import build_keymap
-from console.paths import state_paths
-from console.watch import listen
+from console.config.keymap import build_keymap
+from console.config.paths import state_paths
+from console.config.settings import Config, Console
+from console.tui.app import WatchfloorApp
+from console.tui.key_defaults import default_keys
+from console.watch.dispatch import Dispatcher
+from console.watch.doors import Door
+from console.watch.house import House
+from console.watch.process import listen
 
 PATIENCE_S = 5.0
 

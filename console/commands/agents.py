@@ -11,7 +11,7 @@ from console.commands.registry import Act, Call, Command, CommandError, Draft, P
 from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from console.house import House
+    from console.watch.house import House
 
 CAUSE = Meta(description="short code of why: approval, question, login, auth-401 ...", max_length=60)
 

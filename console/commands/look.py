@@ -11,7 +11,7 @@ from console.commands.registry import Act, Call, Command, CommandError, Params
 from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from console.house import House
+    from console.watch.house import House
 
 
 async def status(house: House, call: Call) -> Act:

@@ -16,7 +16,7 @@ from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from backends.recovery import Act as Effect
-    from console.house import House
+    from console.watch.house import House
 
 #: A process table older than this is no ground to act on.
 STALE_MS = 10_000

@@ -1,7 +1,7 @@
 """What a Command is, and the one registry of them.
 
 The registry alone produces the key bindings, the footer, the palette, the ``:`` line, the help screen, the
-CLI and its ``--help`` and docs/commands.md. Only :mod:`console.dispatch` calls ``plan``, ``run`` and
+CLI and its ``--help`` and docs/commands.md. Only :mod:`console.watch.dispatch` calls ``plan``, ``run`` and
 ``verify``. Modules of commands stay light: the CLI imports all of them for its help.
 """
 
@@ -19,7 +19,7 @@ from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from backends.coordination import Caller
-    from console.house import House
+    from console.watch.house import House
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

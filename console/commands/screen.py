@@ -1,4 +1,4 @@
-"""What keys do on the console's own screen. Each id is an action of :mod:`console.app`."""
+"""What keys do on the console's own screen. Each id is an action of :mod:`console.tui.app`."""
 
 from __future__ import annotations
 

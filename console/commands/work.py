@@ -12,7 +12,7 @@ from console.commands.registry import Act, Call, Command, CommandError, Draft, P
 from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from console.house import House
+    from console.watch.house import House
 
 Fence = Annotated[int | None, Meta(description="the fence the claim returned")]
 Holder = Annotated[str, Meta(description="the holder's agent id, instead of the fence")]

@@ -45,8 +45,8 @@ def workers_of(home: Home) -> list[ProcessRef]:
 
 
 def _end_watch(home: Home) -> None:
-    from console.lifecycle import LifecycleError, stop
-    from console.paths import state_paths
+    from console.cli.lifecycle import LifecycleError, stop
+    from console.config.paths import state_paths
 
     with contextlib.suppress(LifecycleError):  # it does not run, or is stuck: then nothing more can be done
         stop(state_paths(os.fspath(home.state), environ={}))

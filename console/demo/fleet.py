@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.config.paths import MAX_SOCKET_PATH_BYTES, socket_path
 from console.demo.cast import CAST, Member
 from console.demo.ending import end_demo
 from console.demo.home import Home
 from console.demo.repositories import make_repositories
 from console.demo.supervisor import worker_argv, worker_environment
-from console.paths import MAX_SOCKET_PATH_BYTES, socket_path
 
 if TYPE_CHECKING:
-    from console.config_file import Loaded
+    from console.config.layers import Loaded
 
 PREFIX = "watchfloor-demo-"
 #: How long the supervisor may take to end everything before we do it ourselves.
@@ -90,7 +90,7 @@ class DemoFleet:
         """The demo's configuration, with the user's own looks and keys."""
         from msgspec.structs import replace
 
-        from console.config_file import Loaded, load
+        from console.config.layers import Loaded, load
 
         flags = dict(setting.partition("=")[::2] for setting in self.settings)
         demo = load(self.config_file, flags=flags)

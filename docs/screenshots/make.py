@@ -19,15 +19,15 @@ from pathlib import Path
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from console.app import WatchfloorApp
+from console.cli.lifecycle import WatchArguments, spawn, wait_ready
 from console.client import Connection
-from console.config import Config, Console
-from console.config_file import load
+from console.config.keymap import build_keymap
+from console.config.layers import load
+from console.config.paths import state_paths
+from console.config.settings import Config, Console
 from console.demo.fleet import DemoFleet
-from console.key_defaults import default_keys
-from console.keymap import build_keymap
-from console.lifecycle import WatchArguments, spawn, wait_ready
-from console.paths import state_paths
+from console.tui.app import WatchfloorApp
+from console.tui.key_defaults import default_keys
 
 FOLDER = Path(__file__).resolve().parent
 CHECKOUT = FOLDER.parent.parent

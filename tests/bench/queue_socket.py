@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.queue_floor import ITEMS, fill, run_floor, sync_latency_us
+from console.cli.lifecycle import WatchArguments, spawn, wait_ready
 from console.client import Connection
-from console.lifecycle import WatchArguments, spawn, wait_ready
-from console.paths import StatePaths
+from console.config.paths import StatePaths
 from console.wire import Invoke
 
 ROUNDS = 5

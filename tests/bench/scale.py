@@ -20,7 +20,7 @@ from bench.figures import Figure, percentile
 from bench.start_and_idle import WATCHFLOOR
 from bench.terminal import Terminal
 from console.client import Connection
-from console.paths import StatePaths
+from console.config.paths import StatePaths
 
 AGENTS = 100_000
 ITEMS = 1_000_000

@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Vertical
 
 from backends.model import Activity, Agent, Reach, Window
-from console.theme import DARK
+from console.tui.theme import DARK
 from widgets.agents import AgentsPane
 from widgets.columns import Cell, Column, Now
 from widgets.table import LiveTable

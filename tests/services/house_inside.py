@@ -12,10 +12,10 @@ from backends.clock import Clock, SystemClock
 from backends.fleet import ProcessTable
 from backends.picture import Reading
 from console.commands import REGISTRY
-from console.config import Agents, Config, Console, Drift, Gpu
-from console.dispatch import Dispatcher, Requester
-from console.house import House
-from console.paths import StatePaths
+from console.config.paths import StatePaths
+from console.config.settings import Agents, Config, Console, Drift, Gpu
+from console.watch.dispatch import Dispatcher, Requester
+from console.watch.house import House
 from console.wire import Invoke, Reply
 
 OPERATOR = Requester("uid:1 tester", "cli")

@@ -15,15 +15,15 @@ import pytest
 
 from backends.fleet import process_ref, process_state
 from backends.model import Activity, Agent, Process, ProcessRef, WorkItem, WorkState
+from console.cli.lifecycle import WatchArguments, spawn, wait_ready
 from console.client import Connection
-from console.config_file import load
+from console.config.layers import load
+from console.config.paths import state_paths
 from console.demo.cast import CAST
 from console.demo.door import Door, WatchGone
 from console.demo.ending import workers_of
 from console.demo.fleet import DemoFleet, Tempo
 from console.demo.home import Home
-from console.lifecycle import WatchArguments, spawn, wait_ready
-from console.paths import state_paths
 
 QUICK = Tempo(stalled_warn_s=3, stalled_critical_s=6, ttl_s=6, crash_pause_s=0.3)
 #: A leak takes six samples, five seconds apart, to be called one.
@@ -34,8 +34,8 @@ CONSOLE = """
 import os, signal, sys
 from pathlib import Path
 from console.demo.fleet import DemoFleet
-from console.lifecycle import WatchArguments, spawn, wait_ready
-from console.paths import state_paths
+from console.cli.lifecycle import WatchArguments, spawn, wait_ready
+from console.config.paths import state_paths
 fleet = DemoFleet.prepare(parent=Path(sys.argv[1]))
 paths = state_paths(os.fspath(fleet.state), environ={}, create=True)
 arguments = WatchArguments(paths.root, os.fspath(fleet.config_file), fleet.settings, demo=True)

@@ -14,8 +14,8 @@ from backends.model import Danger, OutcomeStatus, Precondition
 from backends.recovery import Refused
 from console.commands import REGISTRY
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Place, Registry
-from console.dispatch import REFUSAL_REST_MS, Dispatcher
 from console.exit_codes import ExitCode
+from console.watch.dispatch import REFUSAL_REST_MS, Dispatcher
 from console.wire import Invoke
 
 
@@ -276,7 +276,7 @@ def command_of(danger: Danger, draft: Draft) -> Command:
     ],
 )
 def test_what_must_be_typed(danger: Danger, own: str | None, targets: tuple[str, ...], word: str) -> None:
-    from console.dispatch import confirmation
+    from console.watch.dispatch import confirmation
 
     draft = Draft(("do it",), confirm=own)
     assert confirmation(command_of(danger, draft), draft, targets) == word

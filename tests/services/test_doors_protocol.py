@@ -18,7 +18,7 @@ from services.house_inside import opened
 from services.watch_process import Watch, running, until
 
 from backends.model import View
-from console.doors import MAX_DOORS, MAX_LINE_BYTES, Door
+from console.watch.doors import MAX_DOORS, MAX_LINE_BYTES, Door
 from console.wire import (
     MAX_FRAME_BYTES,
     PROTOCOL,

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from services.watch_process import ROOT, Watch, running, until
 
-from console.lifecycle import running_pid
-from console.paths import StatePaths
-from console.watch import hold_state
+from console.cli.lifecycle import running_pid
+from console.config.paths import StatePaths
+from console.watch.process import hold_state
 from console.wire import PROTOCOL, Hello, Invoke, frame
 
 
@@ -140,7 +140,7 @@ def test_start_stop_and_restart_from_the_shell(tmp_path: Path) -> None:
 def test_a_private_watch_ends_with_its_console(tmp_path: Path) -> None:
     watch = Watch(tmp_path)
     console = subprocess.Popen(
-        [sys.executable, "-m", "console.watch", "--state", str(watch.state), "--private"],
+        [sys.executable, "-m", "console.watch.process", "--state", str(watch.state), "--private"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=watch.environ,
@@ -300,7 +300,7 @@ def test_asking_whether_a_watch_runs_does_not_keep_one_from_starting(
         if len(pauses) == 3:
             os.close(asking)  # it has its answer
 
-    monkeypatch.setattr("console.watch.time.sleep", pause)
+    monkeypatch.setattr("console.watch.process.time.sleep", pause)
     lock = hold_state(paths)
     assert len(pauses) == 3
     assert running_pid(paths) == os.getpid()

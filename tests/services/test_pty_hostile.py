@@ -56,7 +56,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     config.write_text(f'[drift]\nroots = ["{tmp_path / "code"}"]\n')
     environment = os.environ | {"WATCHFLOOR_STATE": os.fspath(state), "HOME": os.fspath(tmp_path)}
     watch = subprocess.Popen(
-        [sys.executable, "-m", "console.watch", "--state", state, "--config", config],
+        [sys.executable, "-m", "console.watch.process", "--state", state, "--config", config],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from watch_process import ROOT, Watch, running, until
 
-from console.config_file import load
-from console.start import keymap_of
+from console.config.layers import load
+from console.tui.start import keymap_of
 
 README = (ROOT / "README.md").read_text()
 SNIPPETS = dict(re.findall(r"<!-- snippet: (\w+) -->\n```\w+\n(.*?)```", README, re.DOTALL))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.client import Connection, WatchUnreachable
-from console.paths import socket_path
+from console.config.paths import socket_path
 
 ROOT = Path(__file__).parents[2]
 WATCHFLOOR = (sys.executable, "-m", "console")
@@ -76,7 +76,7 @@ class Watch:
     def start(self) -> str:
         """Start it; returns its first line, which is ``ready`` or why not."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "console.watch", "--state", str(self.state), *self.argv],
+            [sys.executable, "-m", "console.watch.process", "--state", str(self.state), *self.argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -6,9 +6,9 @@ import pyte
 import pytest
 from textual.app import App, ComposeResult
 
-from console.colours import DARK, LIGHT
-from console.first_frame import ENTER, first_frame, frames
-from console.floor import Floor
+from console.tui.colours import DARK, LIGHT
+from console.tui.first_frame import ENTER, first_frame, frames
+from console.tui.floor import Floor
 from widgets.one_line import Hints
 
 

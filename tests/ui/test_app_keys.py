@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 
 from backends.clock import ManualClock
 from backends.model import Activity
-from console.app import WatchfloorApp
-from console.screens.confirm import DEAF_MS, ConfirmScreen
-from console.screens.page import PageScreen
+from console.tui.app import WatchfloorApp
+from console.tui.screens.confirm import DEAF_MS, ConfirmScreen
+from console.tui.screens.page import PageScreen
 
 
 class Desk:

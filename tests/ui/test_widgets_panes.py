@@ -36,7 +36,7 @@ from backends.model import (
     Worktree,
 )
 from backends.text import UNSAFE
-from console.theme import DARK, LIGHT
+from console.tui.theme import DARK, LIGHT
 from widgets.agents import AgentsPane
 from widgets.analysis import AnalysisPane
 from widgets.columns import Cell, Column, Now

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.command_line import MAX_OFFERS, Offer, offers, understand
 from console.commands.registry import Command, CommandError
+from console.tui.command_line import MAX_OFFERS, Offer, offers, understand
 
 
 def nothing(command: Command) -> tuple[str, ...]:

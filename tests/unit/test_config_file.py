@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from console.config import Config
-from console.config_decode import ConfigError, leaf_paths, to_toml
-from console.config_edit import render, set_value, settings
-from console.config_file import Loaded, check_file, load
-from console.paths import packaged_config
+from console.config.decode import ConfigError, leaf_paths, to_toml
+from console.config.edit import render, set_value, settings
+from console.config.layers import Loaded, check_file, load
+from console.config.paths import packaged_config
+from console.config.settings import Config
 
 
 class Files:
@@ -323,7 +323,7 @@ def test_set_value_does_not_touch_a_broken_file(files: Files) -> None:
 
 def test_import_is_light() -> None:
     code = (
-        "import sys, console.config_file; "
+        "import sys, console.config.layers; "
         "heavy = {'asyncio', 'textual', 'rich', 'psutil', 'tomli_w', 'anthropic', 'ssl'} & set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"
     )

@@ -51,8 +51,9 @@ def test_the_room_of_the_model_imports_its_library_only_when_asked() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["console.watch", "console.cli", "console.one_shot", "console.local_commands", "console.link",
-     "console.client", "console.reference", "console.commands", "console.answering"],
+    ["console.watch.process", "console.cli.main", "console.cli.one_shot", "console.cli.local_commands",
+     "console.tui.link",
+     "console.client", "console.cli.reference", "console.commands", "console.watch.answering"],
 )  # fmt: skip
 def test_the_watch_and_the_command_line_never_import_textual(module: str) -> None:
     assert not imported(f"import {module}") & {*HEAVY_UI, *HEAVY_MODEL}
@@ -60,7 +61,7 @@ def test_the_watch_and_the_command_line_never_import_textual(module: str) -> Non
 
 def run_cli(*argv: str) -> str:
     """Code that runs the command line to its end."""
-    return f"from console.cli import main\ntry: main({list(argv)!r})\nexcept SystemExit: pass"
+    return f"from console.cli.main import main\ntry: main({list(argv)!r})\nexcept SystemExit: pass"
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -81,10 +82,10 @@ import asyncio, pathlib, tempfile
 from backends.clock import SystemClock
 from console.commands import REGISTRY
 from console.commands.registry import Place
-from console.config import Agents, Config, Drift, Gpu
-from console.dispatch import Dispatcher, Requester
-from console.house import House
-from console.paths import StatePaths
+from console.config.settings import Agents, Config, Drift, Gpu
+from console.watch.dispatch import Dispatcher, Requester
+from console.watch.house import House
+from console.config.paths import StatePaths
 from console.wire import Invoke
 
 async def run():

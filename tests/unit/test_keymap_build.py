@@ -6,8 +6,8 @@ import string
 
 import pytest
 
-from console.config_decode import ConfigError
-from console.keymap import DefaultKeys, Keymap, KeyNameError, build_keymap, key_name
+from console.config.decode import ConfigError
+from console.config.keymap import DefaultKeys, Keymap, KeyNameError, build_keymap, key_name
 
 DEFAULTS = [
     DefaultKeys("quit", ("q",)),

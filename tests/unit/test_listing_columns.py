@@ -7,7 +7,7 @@ import time
 import pytest
 
 from backends.model import Agent, AuditRecord, Process, ProcessRef, Reach, WorkItem, WorkState
-from console.listing import COLUMNS, MAX_CELL, table_text
+from console.cli.listing import COLUMNS, MAX_CELL, table_text
 from console.wire import ROW_TYPES
 
 

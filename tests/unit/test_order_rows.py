@@ -14,8 +14,8 @@ from backends.clock import ManualClock
 from backends.filter import FilterError, matcher, parse_filter
 from backends.model import Activity, Agent, Reach
 from backends.picture import Table
-from console import order as order_module
-from console.order import Order, counted, sort_key
+from console.watch import order as order_module
+from console.watch.order import Order, counted, sort_key
 
 CLOCK = ManualClock()
 FILTERS = ("", "team:a", "!team:a", "activity=working", "cpu>1", "heartbeat>5s", "urgency<2 !idle", "note:?")

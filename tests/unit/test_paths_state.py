@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.paths import (
+from console.config.paths import (
     MAX_SOCKET_PATH_BYTES,
     StateDirError,
     config_path,

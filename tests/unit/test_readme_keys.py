@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from console.cli.reference import EXIT_CODES
 from console.commands import REGISTRY
-from console.reference import EXIT_CODES
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| `([a-z-]+)` \| (.+) \|$", re.MULTILINE)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from console.cli.reference import EXIT_CODES, reference
 from console.commands import REGISTRY
 from console.commands.arguments import parameters
 from console.commands.registry import Place
 from console.exit_codes import ExitCode
-from console.reference import EXIT_CODES, reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 

@@ -76,7 +76,7 @@ def test_aliases_lead_to_their_command() -> None:
 
 
 def test_default_keys_do_not_clash_in_their_scope() -> None:
-    from console.key_defaults import default_keys
+    from console.tui.key_defaults import default_keys
 
     seen: dict[tuple[str, str], str] = {}
     for default in default_keys():

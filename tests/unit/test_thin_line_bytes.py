@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from console.thin_line import SpanUpdate, encode
+from console.tui.thin_line import SpanUpdate, encode
 
 STYLES = [
     None,

@@ -12,8 +12,8 @@ from backends.clock import ManualClock
 from backends.coordination import StoreError
 from backends.model import Agent, Reach, View, Window, WorkItem, WorkState
 from backends.picture import Picture
-from console import views as views_module
-from console.views import MAX_WINDOW, Views
+from console.watch import views as views_module
+from console.watch.views import MAX_WINDOW, Views
 from console.wire import Shown, decode_rows
 
 

@@ -6,7 +6,7 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from console.theme import ANSI, DEFAULT, THEMES
+from console.tui.theme import ANSI, DEFAULT, THEMES
 
 MEANINGS = ("status-ok", "status-warn", "status-crit")
 

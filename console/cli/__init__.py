@@ -1,0 +1,1 @@
+"""The ``watchfloor`` command: one command from the shell, without textual."""

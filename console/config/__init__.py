@@ -1,0 +1,1 @@
+"""Configuration: strict, layered, with provenance; where things lie on disk; the keymap."""

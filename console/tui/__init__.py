@@ -1,0 +1,1 @@
+"""The console: the Textual app that shows the views of a watch."""
