@@ -104,7 +104,8 @@ def next_step(agent: Agent) -> str:
     if agent.activity in (Activity.STALLED, Activity.CRASHED):
         return f":restart-agent {agent.id}" if agent.can_start else f":requeue-agent {agent.id}"
     if agent.activity is Activity.CRASH_LOOP:
-        return f":logs {agent.id}   then   :stop-agent {agent.id}"
+        cure = "restart-agent" if agent.can_start else "stop-agent"
+        return f":logs {agent.id}   then   :{cure} {agent.id}"
     if agent.activity is Activity.PAUSED:
         return f":resume-agent {agent.id}"
     if agent.activity is Activity.STOPPED:
@@ -151,7 +152,8 @@ def _row(facts: Facts, opinion: Opinion | None, now: int) -> Agent:
         rss_bytes=sum(rss) if rss else None,
         vram_bytes=facts.vram_bytes,
         restarts=facts.restarts,
-        processes=tuple(process.ref for process in facts.tree),
+        # a zombie takes no signal: nothing can be done to it but by its parent
+        processes=tuple(process.ref for process in facts.tree if process.state != "Z"),
         can_start=declared is not None and declared.can_start,
         log_path=(registration.log_path if registration else None) or (declared.log if declared else None),
         note=note,

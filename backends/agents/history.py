@@ -30,6 +30,10 @@ class History:
         self.last_exit: str | None = None
         self.was_running = False
 
+    def forget_starts(self) -> None:
+        """An operator starts it: what came before says nothing about how it fares now."""
+        self.starts.clear()
+
     def note_incarnation(self, before: int, after: int, now: int) -> None:
         """It registered again."""
         self.starts.extend([now] * min(max(after - before, 0), EVENTS_KEPT))

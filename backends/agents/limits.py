@@ -1,4 +1,4 @@
-"""The numbers by which an agent is judged. Decoded from ``[limits]`` in config.toml."""
+"""The numbers by which an agent is judged. The watch makes them from ``[agents]`` of config.toml."""
 
 from __future__ import annotations
 

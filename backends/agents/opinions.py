@@ -149,10 +149,11 @@ def _unit_opinion(unit: Unit, at: int) -> Opinion:
 
 
 def frozen(facts: Facts, now: int) -> Opinion | None:
-    """All its own processes are suspended."""
-    if not facts.roots or any(process.state not in ("T", "t") for process in facts.roots):
+    """All its own processes are suspended; those that ended already do not count."""
+    living = [process for process in facts.roots if process.state != "Z"]
+    if not living or any(process.state not in ("T", "t") for process in living):
         return None
-    root = facts.roots[0]
+    root = living[0]
     cause = "traced" if root.state == "t" else "sigstop"
     says = f"process {root.ref.pid} is {'held by a debugger' if cause == 'traced' else 'suspended (SIGSTOP)'}"
     return Opinion("process", Activity.PAUSED, cause, says, root.observed_at)
@@ -282,13 +283,13 @@ def total_cpu(facts: Facts) -> float | None:
 
 #: In the order in which they are believed.
 AUTHORITIES: tuple[Authority, ...] = (
+    frozen,
     crash_loop,
     stopped_by_operator,
     last_words,
     process_gone,
     zombie,
     not_running,
-    frozen,
     waits_for_human,
     lease_expired,
     no_progress,

@@ -203,6 +203,12 @@ class Roster:
         self._stopped[id_] = (by, now)
         self._dirty.add(id_)
 
+    def mark_started(self, id_: str) -> None:
+        """An operator started this agent: its restarts until now no longer count as a crash loop."""
+        if id_ in self._history:
+            self._history[id_].forget_starts()
+            self._dirty.add(id_)
+
     # --- what follows from it ------------------------------------------------------------------------
 
     def tick(self, now: int, limit: int | None = None) -> Changes:

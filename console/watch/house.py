@@ -319,7 +319,10 @@ class House:
         return await self._control.stop(agent, grace_s)
 
     async def start_agent(self, agent_id: str) -> Effect:
-        return await self._control.start(agent_id)
+        effect = await self._control.start(agent_id)
+        if effect.status is not OutcomeStatus.FAILED:
+            self._senses.mark_started(agent_id)
+        return effect
 
     async def verify_started(self, agent_id: str, status: OutcomeStatus, message: str) -> Effect:
         return await self._control.verify_started(agent_id, Effect(status, message))

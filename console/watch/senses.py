@@ -123,6 +123,10 @@ class Senses:
         """An operator ends this agent; its end is no crash."""
         self._roster.mark_stopped(agent_id, by, self._clock.now_ms())
 
+    def mark_started(self, agent_id: str) -> None:
+        """An operator started this agent; its restarts are counted anew."""
+        self._roster.mark_started(agent_id)
+
     def derive_now(self) -> None:
         """Bring the agents of the Picture up to date before something rests on them."""
         self._roster.tick(self._clock.now_ms(), BATCH).apply(self._picture["agents"])

@@ -260,6 +260,16 @@ CASES = {
         Activity.CRASH_LOOP,
         "restarts",
     ),
+    "suspended in a crash loop": (
+        facts(
+            registration=registration(),
+            starts=tuple(NOW - n * S for n in (40, 30, 20, 10)),
+            **tree(process(state="T"), process(101, state="Z")),
+        ),
+        Reach.LIVE,
+        Activity.PAUSED,
+        "sigstop",
+    ),
     "three restarts are none": (
         facts(registration=registration(), starts=tuple(NOW - n * S for n in (30, 20, 10))),
         Reach.LIVE,
@@ -577,3 +587,14 @@ def test_flapping_is_noted_but_an_agents_own_words_stand() -> None:
     assert "flapping" in explain(restless, NOW).evidence[-1].says
     spoken = replace_facts(restless, registration=registration(note="busy"))
     assert derive(spoken, NOW).note == "busy"
+
+
+def test_a_zombie_is_no_process_to_act_on() -> None:
+    row = derive(facts(**tree(process(), process(101, state="Z"))), NOW)
+    assert [ref.pid for ref in row.processes] == [100]
+
+
+def test_the_next_step_of_a_crash_loop_is_one_that_works() -> None:
+    looping = facts(registration=registration(), starts=tuple(NOW - n * S for n in (40, 30, 20, 10)))
+    assert ":stop-agent a" in explain(looping, NOW).next_step
+    assert ":restart-agent a" in explain(replace_facts(looping, declared=DECLARED), NOW).next_step

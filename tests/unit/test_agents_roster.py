@@ -315,6 +315,19 @@ def test_a_crash_loop_ends_by_itself() -> None:
     assert [row.activity for row in roster.tick(NOW + 62 * S + 1).put] == [Activity.IDLE]
 
 
+def test_a_start_by_an_operator_ends_a_crash_loop_at_once() -> None:
+    roster = Roster("h")
+    for incarnation in range(1, 6):
+        roster.update_registration(registration("a", incarnation=incarnation), NOW)
+    roster.tick(NOW)
+    assert roster.rows["a"].activity is Activity.CRASH_LOOP
+    roster.mark_started("a")
+    roster.update_registration(registration("a", at=NOW + S, incarnation=6), NOW + S)
+    roster.tick(NOW + S)
+    assert roster.rows["a"].activity is Activity.IDLE
+    roster.mark_started("nobody")
+
+
 def test_a_high_incarnation_at_first_sight_is_no_crash_loop() -> None:
     roster = Roster("h")
     roster.update_registration(registration("a", incarnation=200), NOW)

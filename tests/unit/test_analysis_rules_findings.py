@@ -147,6 +147,14 @@ FAULTS = {
         "a",
         "7 restarts in all, last end: exit-1",
     ),
+    "crash loop that can be started": (
+        floor(agent("a", Activity.CRASH_LOOP, cause="exit-1", processes=WORKER, can_start=True)),
+        "crash-loop",
+        Severity.CRITICAL,
+        "restart-agent",
+        "a",
+        "last end: exit-1",
+    ),
     "crash loop of somebody else's": (
         floor(agent("a", Activity.CRASH_LOOP)),
         "crash-loop",

@@ -91,10 +91,14 @@ def _crash_loop(agent: Agent, now: int) -> Finding | None:
         f"{agent.name} crashes as often as it is started ({count}, last end: {agent.cause or 'unknown'})"
     )
     evidence = [_seen(agent, "restarts", count, now), *_last_words(agent, now)]
-    if agent.processes or agent.can_start:
+    if agent.can_start:
         proposal = Proposal(
-            "stop-agent", agent.id, reason="restarting does not help it; read its log while it rests"
+            "restart-agent",
+            agent.id,
+            reason="when its log says why it ends and that is mended: a fresh start",
         )
+    elif agent.processes:
+        proposal = Proposal("stop-agent", agent.id, reason="nothing is known to start it with; let it rest")
     else:
         proposal = Proposal("logs", agent.id, reason="its log says why it ends")
     return _finding("crash-loop", Severity.CRITICAL, agent, statement, evidence, proposal, now)
