@@ -12,6 +12,7 @@ from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from console.cli.lifecycle import WatchArguments
+    from console.config.layers import Loaded
     from console.config.paths import StatePaths
 
 
@@ -128,6 +129,7 @@ def _config(words: Words, options: Options) -> None:
     if words.args.get("path"):
         _say(options, "\n".join(files) or "no file is read; the defaults hold", files=files)
     elif words.args.get("validate"):
+        _check_keys(loaded, as_json)
         count = f" ({len(files)} files)" if files else ""
         _say(options, "the configuration is good" + count, files=files)
     elif as_json:
@@ -136,6 +138,18 @@ def _config(words: Words, options: Options) -> None:
         print_json([{"key": s.key, "value": s.value, "where": s.where} for s in settings(loaded)])
     elif not words.args.get("set"):
         print(render(loaded), end="")
+
+
+def _check_keys(loaded: Loaded, as_json: bool) -> None:
+    """End the process when [keys] cannot be bound. Only the console binds them; a check must say so too."""
+    from console.config.decode import ConfigError
+    from console.config.keymap import build_keymap
+    from console.tui.key_defaults import default_keys
+
+    try:
+        build_keymap(default_keys(), loaded.config.keys, lambda command: loaded.where(f"keys.{command}"))
+    except ConfigError as error:
+        fail(ExitCode.USAGE, str(error), as_json)
 
 
 def _set(pair: str, options: Options) -> None:

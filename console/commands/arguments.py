@@ -97,12 +97,26 @@ def parse_words(command: Command, words: list[str]) -> Words:
             parser.add_argument(_flag(parameter), action="append", dest=parameter.name)
         else:
             parser.add_argument(_flag(parameter), dest=parameter.name)
-    known = vars(parser.parse_args(words))
+    known = vars(parser.parse_args(_joined(command, words)))
     targets = known.pop("targets", None) or ()
     if isinstance(targets, str):
         targets = (targets,)
     args = {name: value for name, value in known.items() if value is not None and value is not False}
     return Words(tuple(targets), args)
+
+
+def _joined(command: Command, words: list[str]) -> list[str]:
+    """``--sort -age`` as ``--sort=-age``: only long options exist, so one dash begins a value."""
+    takes_value = {_flag(p) for p in parameters(command) if not p.required and p.type is not bool}
+    joined: list[str] = []
+    for position, word in enumerate(words):
+        if word == "--":
+            return joined + words[position:]
+        if joined and joined[-1] in takes_value and word.startswith("-") and not word.startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _flag(parameter: Parameter) -> str:

@@ -106,8 +106,20 @@ async def progress(house: House, call: Call) -> Act:
         call.caller,
         holder=_holder(params.fence, params.agent),
     )
-    asked = "; an operator asks you to cancel it" if item.cancel_requested_at else ""
-    return Act(f"{item.id} at {params.percent:g} %{asked}", data=item, audited=True)
+    return Act(f"{item.id} at {params.percent:g} %{_asked(item)}", data=item, audited=True)
+
+
+class Extend(Params, frozen=True):
+    fence: Fence = None
+    agent: Holder = ""
+
+
+async def extend(house: House, call: Call) -> Act:
+    params: Extend = call.params
+    holder = _holder(params.fence, params.agent)
+    item = await house.store.extend(call.target, params.fence, holder=holder)
+    left_s = max(0, (item.lease_until or 0) - house.clock.now_ms()) // 1000
+    return Act(f"{item.id} is leased for {left_s} s more{_asked(item)}", data=item, audited=True)
 
 
 class Complete(Params, frozen=True):
@@ -238,6 +250,10 @@ async def _item(house: House, item_id: str) -> WorkItem:
     return item
 
 
+def _asked(item: WorkItem) -> str:
+    return "; an operator asks you to cancel it" if item.cancel_requested_at else ""
+
+
 def _holder(fence: int | None, agent: str) -> str | None:
     """The holder's name when no fence was given. Raises a usage error when neither was."""
     if fence is None and not agent:
@@ -278,6 +294,18 @@ COMMANDS = (
         by_agents=True,
         atomic=True,
         run=progress,
+    ),
+    Command(
+        "extend",
+        FAMILY,
+        "renew the lease of an item that did not move",
+        Extend,
+        acts_on="work",
+        mutates=True,
+        by_agents=True,
+        atomic=True,
+        run=extend,
+        detail="The reply carries cancel_requested_at when an operator wants the item cancelled.",
     ),
     Command(
         "complete",

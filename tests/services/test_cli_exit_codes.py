@@ -227,6 +227,18 @@ def test_a_broken_configuration_is_a_usage_error_that_names_file_and_line(tmp_pa
     assert not mine.database.exists()
 
 
+@pytest.mark.parametrize(
+    ("keys", "named"), [('rety = "R"', "rety"), ('retry = "hyper+x"', "hyper"), ('quit = ""', "quit")]
+)
+def test_validate_finds_broken_keys(tmp_path: Path, keys: str, named: str) -> None:
+    mine = Watch(tmp_path, f"[keys]\n{keys}\n")
+    done = mine.cli("config", "--validate")
+    assert done.returncode == 2
+    assert f"{mine.config_file}:" in done.stderr
+    assert named in done.stderr
+    assert error_of(mine.cli("config", "--validate", "--json"))["code"] == 2
+
+
 def test_help_comes_from_the_registry_and_starts_nothing(tmp_path: Path) -> None:
     away = Watch(tmp_path)
     done = away.cli("--help")

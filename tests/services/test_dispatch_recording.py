@@ -42,6 +42,7 @@ ACCEPTED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "add-work": ((), {"type": "build", "title": "x"}),
     "claim": ((), {"agent": "b1"}),
     "progress": (("leased",), {"percent": 5, "agent": "b1"}),
+    "extend": (("leased",), {"agent": "b1"}),
     "complete": (("leased",), {"agent": "b1"}),
     "complete-many": ((), {"items": [("leased", 1, None)]}),
     "fail": (("leased",), {"error": "broke", "agent": "b1"}),
@@ -155,6 +156,21 @@ async def test_an_atomic_command_leaves_exactly_one_record(inside: Inside) -> No
         ("remove-agent", "b1", "verified"),
     ]
     assert (await inside.data("audit", verify=True)).bad_seq is None
+
+
+async def test_extend_renews_the_lease_without_progress_and_asks_to_let_go(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock) as inside:
+        fence = (await prepared(inside))["fence"]
+        before = await inside.house.store.item("leased")
+        clock.advance(30_000)
+        item = await inside.data("extend", "leased", fence=fence)
+        assert item.lease_until == (before.lease_until or 0) + 30_000
+        assert (item.progress_at, item.cancel_requested_at) == (before.progress_at, None)
+        await inside.data("cancel", "leased", confirmed="y")
+        assert (await inside.data("extend", "leased", agent="b1")).cancel_requested_at is not None
+        assert await inside.code("extend", "leased") == ExitCode.USAGE
+        assert await inside.code("extend", "leased", fence=fence + 1) == ExitCode.CONFLICT
 
 
 async def test_what_is_refused_leaves_a_record_and_an_honest_code(inside: Inside) -> None:
@@ -400,7 +416,7 @@ async def test_a_command_that_does_not_end_is_unknown(
 ) -> None:
     import asyncio
 
-    monkeypatch.setattr("console.dispatch.RUN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("console.watch.dispatch.RUN_TIMEOUT_S", 0.01)
     deed = Deed(Act("never"))
 
     async def run(house: Any, call: Call) -> Act:

@@ -33,6 +33,9 @@ def parse(line: str) -> tuple[tuple[str, ...], dict[str, object]]:
         ("logs", (), {}),
         ("logs b1 --lines=5", ("b1",), {"lines": "5"}),
         ("audit --verify", (), {"verify": True}),
+        ("list-work --sort -age --limit 3", (), {"sort": "-age", "limit": "3"}),
+        ("list-work --sort=-age", (), {"sort": "-age"}),
+        ("extend w1 --fence 7", ("w1",), {"fence": "7"}),
         (
             "add-work build title --max-attempts 3",
             (),
