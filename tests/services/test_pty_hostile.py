@@ -37,6 +37,7 @@ ALL = "|".join(POISON)
 KNOWN = re.compile(
     rb"\x1b\[[0-9;:]*[mHu]|\x1b\[\?[0-9;]*[hlu$p]+|\x1b\[[<>=?][0-9;]*[a-zA-Z]|\x1b[78=>]|\x1b\(B"
     rb"|\x1b\]22;[a-z]*\x07"  # the shape of the pointer
+    rb"|\x1b\[2J\x1b\[H|\x1b\[[0-9]+C"  # the first frame: erase and go home, skip cells
 )
 
 
