@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 FRAME_S = 0.1
 #: A view whose answer is dear is asked for less often: it may use this share of the time.
 DUTY = 0.1
+#: ... but nobody waits longer for news.
+LONGEST_REST_S = 2.0
 #: A window is never larger.
 MAX_WINDOW = 500
 
@@ -180,7 +182,8 @@ class Views:
                 began = loop.time()
                 window = await self._store_window(view)
                 took = loop.time() - began
-                subscription.not_before_s = loop.time() + took * (1 / DUTY - 1)
+                rest = min(took * (1 / DUTY - 1), LONGEST_REST_S)
+                subscription.not_before_s = loop.time() + rest
                 self._answer(subscription, view, window)
         except (FilterError, StoreError) as error:
             self._refuse(subscription, str(error))
