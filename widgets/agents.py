@@ -116,7 +116,7 @@ class AgentsPane(Pane):
             COLUMNS,
             view="agents",
             id="agents-table",
-            empty="no agents yet — start one, or let one say: watchfloor heartbeat NAME",
+            empty="no agents yet — add one: watchfloor register-agent NAME",
             ascii_only=ascii_only,
         )
 

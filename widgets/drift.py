@@ -25,6 +25,8 @@ def state_of(tree: Worktree) -> tuple[str, str, str, str]:
         return "?", "?", UNKNOWN, "stale"
     if any(changes):
         return "◆", "*", "dirty", "warn"
+    if tree.ahead and tree.behind:
+        return "◇", "%", "diverged", "warn"
     if tree.behind:
         return "▽", "v", "behind", "warn"
     if tree.ahead:

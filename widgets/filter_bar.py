@@ -52,6 +52,9 @@ class PromptInput(Input):
         self.cursor_blink = False
         self._bar = bar
 
+    async def action_submit(self) -> None:
+        self._bar.submit()
+
     def action_bar(self, what: str, step: int) -> None:
         if what == "complete":
             self._bar.complete(step)
@@ -178,6 +181,14 @@ class PromptBar(Vertical):
         self.close()
         self.post_message(self.Cancelled(self, self._before))
 
+    def submit(self) -> None:
+        """Close the bar and tell what was typed, unless it has a problem."""
+        if problem := self._check(self.value):
+            self.say(problem)
+            return
+        self.close()
+        self.post_message(self.Submitted(self, self.value))
+
     def complete(self, step: int) -> None:
         """Take the next offer; a single one is taken for good."""
         if not self._offers:
@@ -215,15 +226,6 @@ class PromptBar(Vertical):
         problem = self._check(event.value)
         self.say(problem)
         self.post_message(self.Changed(self, event.value, problem))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        problem = self._check(event.value)
-        if problem:
-            self.say(problem)
-            return
-        self.close()
-        self.post_message(self.Submitted(self, event.value))
 
     def _put(self, value: str) -> None:
         if value != self._input.value:

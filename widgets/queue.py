@@ -60,7 +60,9 @@ def _attempts(item: WorkItem, now: Now) -> Cell:
 
 
 def _why(item: WorkItem, now: Now) -> Cell:
-    return Cell(item.last_error or item.reason or "", "crit" if item.state is WorkState.DEAD else "dim")
+    """Why it is in this state; what an earlier attempt died of is history once it has succeeded."""
+    error = None if item.state is WorkState.SUCCEEDED else item.last_error
+    return Cell(error or item.reason or "", "crit" if item.state is WorkState.DEAD else "dim")
 
 
 def _unblocks(item: WorkItem, now: Now) -> Cell:
@@ -100,7 +102,7 @@ class QueuePane(Pane):
             COLUMNS,
             view="work",
             id="work-table",
-            empty='no work yet — add some: watchfloor add-work "what to do"',
+            empty="no work yet — add some: watchfloor add-work TYPE TITLE",
             ascii_only=ascii_only,
         )
 

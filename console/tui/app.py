@@ -14,7 +14,7 @@ from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.driver import Driver
-from textual.events import Resize
+from textual.events import Event, Key, Paste, Resize
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
@@ -44,6 +44,7 @@ from console.tui.screen_size import MIN_COLUMNS, MIN_LINES, WIDE_COLUMNS, WIDE_L
 from console.tui.targets import Targets
 from console.tui.theme import THEMES
 from console.tui.thin_line import SpanUpdate
+from console.tui.type_ahead import TypeAhead
 from widgets.filter_bar import CommandBar, Completion, FilterBar, PromptBar
 from widgets.one_line import Hints, Notice
 from widgets.output_filter import OutputFilter
@@ -117,6 +118,7 @@ class WatchfloorApp(App[None]):
         self.asking = Asking(self)
         self._actor = Actor(self)
         self._screen_commands = ScreenCommands(self)
+        self._type_ahead = TypeAhead(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
         for key in sorted({binding.key for binding in keymap.bindings}):
@@ -226,6 +228,12 @@ class WatchfloorApp(App[None]):
         self.attachment.tick()
 
     # --- keys and lines to commands ------------------------------------------------------------------------
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, (Key, Paste)) and not event.is_forwarded:
+            await self._type_ahead.take(event)
+        else:
+            await super().on_event(event)
 
     def action_press(self, key: str) -> None:
         """A bound key: the command it means in the focused pane."""

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from floor_scene import AGENTS, NOW, agent, set_scene
 from still_watch import StillWatch, console, text_of, until, until_gone, until_shown
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from backends.clock import ManualClock
@@ -31,6 +33,12 @@ class Desk:
     async def type(self, text: str) -> None:
         names = {" ": "space", ":": "colon", "-": "minus", ">": "greater_than_sign", "/": "slash"}
         await self._pilot.press(*(names.get(character, character) for character in text))
+
+    def burst(self, text: str) -> None:
+        """All keys at once, as a slow line or a paste delivers them."""
+        for character in text:
+            key = "enter" if character == "\r" else _character_to_key(character)
+            self.app.post_message(Key(key, character))
 
     async def shows(self, *words: str) -> None:
         await until_shown(self.app, *words)
@@ -360,3 +368,28 @@ async def test_keys_of_a_hidden_table_act_on_nothing(tmp_path: Path) -> None:
         await at.shows("NVIDIA H200")
         await at.press("3", "K")
         await at.shows("kill-process acts on a process; there is none here")
+
+
+async def test_keys_in_one_burst_with_the_colon_go_to_the_command_line(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        at.burst("2:help")
+        await until(lambda: at.app.command_bar.value == "help", lambda: at.text)
+        assert at.app.command_bar.is_open
+        assert len(at.app.screen_stack) == 1
+        assert at.app.floor.focused_name == "queue"
+
+
+async def test_a_pasted_command_runs_and_opens_nothing_else(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        at.burst(":pane-drift\r:approve cleaner")
+        await until(lambda: at.app.command_bar.value == "approve cleaner", lambda: at.text)
+        assert at.app.floor.focused_name == "drift"
+        assert len(at.app.screen_stack) == 1
+
+
+async def test_keys_in_one_burst_with_the_slash_are_the_filter(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        at.burst("/clean\rG")
+        await at.shows("1 of 5 agents", "/clean")
+        await until(lambda: not at.app.filter_bar.is_open)
+        assert len(at.app.screen_stack) == 1
