@@ -33,3 +33,8 @@ def size_words(count: float) -> str:
         if value < 999.5 or unit == "TiB":
             break
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def count_words(number: int, noun: str, plural: str = "") -> str:
+    """``1 item``, ``2 items``; ``plural`` where an s is not enough."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

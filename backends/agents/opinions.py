@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from backends.agents.facts import Facts, Unit, progressed_at
 from backends.model import Activity, Registration
-from backends.units import duration_words
+from backends.units import count_words, duration_words
 
 #: States in which an agent's last word stays true after it fell silent.
 _LAST_WORDS = frozenset({Activity.STOPPED, Activity.CRASHED})
@@ -208,7 +208,9 @@ def draining(facts: Facts, now: int) -> Opinion | None:
         return None
     at = registration.heartbeat_at or registration.registered_at
     if facts.leases:
-        return Opinion("registration", Activity.DRAINING, None, f"finishing {len(facts.leases)} item(s)", at)
+        return Opinion(
+            "registration", Activity.DRAINING, None, f"finishing {count_words(len(facts.leases), 'item')}", at
+        )
     return Opinion("registration", Activity.DRAINING, "drained", "holds no work and takes none", at)
 
 

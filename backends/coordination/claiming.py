@@ -49,7 +49,7 @@ def claim(
             f"no claims: emergency stop by {journal.estop.actor} ({journal.estop.reason}); thaw first"
         )
     if holder in journal.draining:
-        raise Conflict(f"{holder} is draining: finish what it holds; undrain it to claim again")
+        raise Conflict(f"{holder} is draining: finish what it holds; `drain-agent {holder} --undo` ends that")
     move_due(journal)
     if item_id is not None:
         picked = [_named(journal, item_id)]

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from console.commands.columns import aligned
+
 #: Columns of each table: heading and the field of the row that it shows.
 COLUMNS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "agents": (
@@ -48,11 +50,7 @@ def table_text(table: str, rows: Sequence[Any]) -> str:
     now_ms = time.time_ns() // 1_000_000
     lines = [[heading for heading, _ in columns]]
     lines += [[_cell(field, _value(row, field), now_ms) for _, field in columns] for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return aligned(lines)
 
 
 def _value(row: Any, field: str) -> Any:

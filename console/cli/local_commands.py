@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from backends.units import count_words
 from console.cli.main import Options, fail, load_config
 from console.commands.arguments import Words
 from console.commands.registry import Command
@@ -130,7 +131,7 @@ def _config(words: Words, options: Options) -> None:
         _say(options, "\n".join(files) or "no file is read; the defaults hold", files=files)
     elif words.args.get("validate"):
         _check_keys(loaded, as_json)
-        count = f" ({len(files)} files)" if files else ""
+        count = f" ({count_words(len(files), 'file')})" if files else ""
         _say(options, "the configuration is good" + count, files=files)
     elif as_json:
         from console.cli.one_shot import print_json

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from backends.model import Activity, Agent, Danger, Precondition, Registration
+from backends.units import count_words
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Params
 from console.exit_codes import ExitCode
 
@@ -56,9 +57,12 @@ async def register_agent(house: House, call: Call) -> Act:
 
 async def plan_remove(house: House, call: Call) -> Draft:
     agent = house.agent(call.target)
+    if house.store.registration(agent.id) is None:
+        refusal = f"{agent.id} has not registered; there is nothing to forget"
+        return Draft((), refusal=refusal, refusal_code=ExitCode.NOT_FOUND)
     steps = [f"forget the registration of {agent.id}"]
     if agent.work_id:
-        steps.append(f"its lease on {agent.work_id} ends when it expires, or with requeue-agent")
+        steps.append(f"let its lease on {agent.work_id} run out; `requeue-agent` first frees it now")
     return Draft(tuple(steps), (Precondition(f"agent:{agent.id}", "activity", str(agent.activity)),))
 
 
@@ -100,7 +104,7 @@ async def heartbeat_many(house: House, call: Call) -> Act:
         for agent, activity, cause, note in call.params.beats
     ]
     replies = await house.store.heartbeat(beats)
-    return Act(f"heard {len(beats)} agents", data=replies, audited=True)
+    return Act(f"heard {count_words(len(beats), 'agent')}", data=replies, audited=True)
 
 
 async def plan_answer(house: House, call: Call) -> Draft:
@@ -140,7 +144,7 @@ async def plan_drain(house: House, call: Call) -> Draft:
     if call.params.undo:
         step = f"let {agent.id} claim work again"
     else:
-        step = f"{agent.id} finishes {agent.work_id or 'what it holds'} and claims nothing new"
+        step = f"let {agent.id} finish {agent.work_id or 'what it holds'} and claim nothing new"
     return Draft((step,), (Precondition(f"agent:{agent.id}", "draining", registration.draining),))
 
 
@@ -155,14 +159,15 @@ async def plan_requeue(house: House, call: Call) -> Draft:
     if not held:
         return Draft((), refusal=f"{call.target} holds no work")
     return Draft(
-        tuple(f"{item.id} goes back to the queue; fence {item.fence} is void" for item in held),
+        tuple(f"put {item.id} back in the queue; fence {item.fence} becomes void" for item in held),
         tuple(Precondition(f"work:{item.id}", "fence", item.fence) for item in held),
     )
 
 
 async def requeue_agent(house: House, call: Call) -> Act:
     items = await house.store.requeue_holder(call.target, call.caller)
-    return Act(f"{len(items)} items of {call.target} are back in the queue", data=items, audited=True)
+    back = count_words(len(items), f"item of {call.target} is", f"items of {call.target} are")
+    return Act(f"{back} back in the queue", data=items, audited=True)
 
 
 def _agent_id(name: str) -> str:

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from backends.model import View
+from backends.units import count_words, duration_words
+from console.commands.columns import aligned
 from console.commands.registry import Act, Call, Command, CommandError, Params
 from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from console.watch.house import House
+
+
+#: Of a group of dead items: so much of its error and so many of its ids are shown.
+ERROR_WIDTH = 60
+SAMPLES = 3
 
 
 async def status(house: House, call: Call) -> Act:
@@ -82,8 +89,25 @@ async def problems(house: House, call: Call) -> Act:
 
 
 async def dead(house: House, call: Call) -> Act:
+    from backends.text import clean
+
     groups = await house.store.dead_groups()
-    return Act(f"{sum(group.count for group in groups)} dead items in {len(groups)} groups", data=groups)
+    if not groups:
+        return Act("no dead items", data=groups)
+    now = house.clock.now_ms()
+    lines = [("COUNT", "REASON", "ERROR", "OLDEST", "ITEMS")]
+    lines += [
+        (
+            str(group.count),
+            clean(group.reason, 30) or "-",
+            clean(group.error, ERROR_WIDTH) or "-",
+            duration_words(max(0, now - group.oldest_at)),
+            " ".join(group.sample_ids[:SAMPLES]) + (" …" if group.count > SAMPLES else ""),
+        )
+        for group in groups
+    ]
+    total = f"{count_words(sum(g.count for g in groups), 'dead item')} in {count_words(len(groups), 'group')}"
+    return Act(f"{aligned(lines)}\n{total}", data=groups)
 
 
 async def explain(house: House, call: Call) -> Act:
@@ -126,7 +150,7 @@ async def audit(house: House, call: Call) -> Act:
         records = await house.store.audit(params.limit, params.filter)
     except FilterError as error:
         raise CommandError(ExitCode.USAGE, str(error)) from None
-    return Act(f"{len(records)} records, newest first", data=records)
+    return Act(f"{count_words(len(records), 'record')}, newest first", data=records)
 
 
 async def doctor(house: House, call: Call) -> Act:

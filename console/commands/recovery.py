@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 STALE_MS = 10_000
 #: How long TERM may take before KILL.
 GRACE_S = 10.0
+THEN_KILL = f", KILL after {GRACE_S:.0f} s"
+#: So much of a command line is shown in a step.
+COMMAND_WIDTH = 60
 #: A longer grace would outlast what a command may take.
 MAX_GRACE_S = 45.0
 
 
-def process_step(verb: str, ref: ProcessRef, house: House) -> str:
-    """``TERM 4711 (python worker.py)``: what would be done to which process."""
+def process_step(signal: str, ref: ProcessRef, house: House, then: str = "") -> str:
+    """``TERM process 4711 (python worker.py), KILL after 10 s``: what would be done to which process."""
+    from backends.text import clean
+
     process = house.process(ref)
-    shown = f" ({process.command[:80] or process.name})" if process is not None else ""
-    return f"{verb} process {ref.pid}{shown}"
+    shown = f" ({clean(process.command, COMMAND_WIDTH) or process.name})" if process is not None else ""
+    return f"{signal} process {ref.pid}{shown}{then}"
 
 
 def process_facts(refs: tuple[ProcessRef, ...]) -> tuple[Precondition, ...]:
@@ -49,12 +54,12 @@ def stale(house: House) -> str:
     return ""
 
 
-def _plan_processes(house: House, agent: Agent, verb: str) -> Draft:
+def _plan_processes(house: House, agent: Agent, signal: str, then: str = "") -> Draft:
     refusal = stale(house)
     if not refusal and not agent.processes:
         refusal = f"{agent.id} has no process that is known on this machine"
     return Draft(
-        tuple(process_step(verb, ref, house) for ref in agent.processes),
+        tuple(process_step(signal, ref, house, then) for ref in agent.processes),
         process_facts(agent.processes),
         refusal=refusal,
     )
@@ -72,7 +77,7 @@ async def plan_stop_agent(house: House, call: Call) -> Draft:
     unit = house.unit_of(agent.id)
     if unit is not None:
         return Draft((f"run {unit.describe('stop')}",), process_facts(agent.processes))
-    return _plan_processes(house, agent, f"TERM, after {GRACE_S:.0f} s KILL,")
+    return _plan_processes(house, agent, "TERM", THEN_KILL)
 
 
 async def stop_agent(house: House, call: Call) -> Act:
@@ -90,7 +95,7 @@ async def plan_restart_agent(house: House, call: Call) -> Draft:
             (),
             refusal=f"nothing says how to start {agent.id}; declare it in config.toml with `start` or a unit",
         )
-    steps = [process_step(f"TERM, after {GRACE_S:.0f} s KILL,", ref, house) for ref in agent.processes]
+    steps = [process_step("TERM", ref, house, THEN_KILL) for ref in agent.processes]
     held = house.store.leases_of(agent.id)
     steps += [f"put {item.id} back in the queue" for item in held]
     steps.append(f"run {starter.describe('restart')}")
@@ -186,7 +191,7 @@ async def plan_kill_process(house: House, call: Call) -> Draft:
     _grace_s(call.params.grace)
     process = _process(house, call.target)
     return Draft(
-        (process_step(f"TERM, after {call.params.grace} KILL,", process.ref, house),),
+        (process_step("TERM", process.ref, house, f", KILL after {call.params.grace}"),),
         process_facts((process.ref,)),
         refusal=stale(house),
         confirm=str(process.ref.pid),

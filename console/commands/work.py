@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from backends.model import Danger, OutcomeStatus, Precondition, WorkItem, WorkState
+from backends.units import count_words
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Params
 from console.exit_codes import ExitCode
 
@@ -152,10 +153,10 @@ async def complete_many(house: House, call: Call) -> Act:
     outcomes = await house.store.complete_many(call.params.items, call.caller)
     data = [{"error": str(o)} if isinstance(o, StoreError) else o for o in outcomes]
     lost = sum(isinstance(outcome, StoreError) for outcome in outcomes)
-    said = f"{len(outcomes) - lost} items succeeded"
+    said = f"{count_words(len(outcomes) - lost, 'item')} succeeded"
     if lost:
         return Act(
-            f"{said}, {lost} leases were lost",
+            f"{said}, {count_words(lost, 'lease was', 'leases were')} lost",
             OutcomeStatus.FAILED,
             data=data,
             exit_code=ExitCode.CONFLICT,
@@ -234,7 +235,8 @@ async def plan_cancel(house: House, call: Call) -> Draft:
         step = f"cancel {item.id}"
     steps = [step]
     if item.unblocks:
-        steps.append(f"{item.unblocks} items that wait for it are cancelled too")
+        waiting = count_words(item.unblocks, "item that waits", "items that wait")
+        steps.append(f"cancel {waiting} for it as well")
     return Draft(tuple(steps), (Precondition(f"work:{item.id}", "state", str(item.state)),))
 
 

@@ -29,6 +29,7 @@ from backends.model import Danger, Outcome, OutcomeStatus, Plan
 from backends.recovery import Refused
 from backends.redact import redact_args
 from backends.text import clean
+from console.commands.mistakes import mistake_words
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Place, Registry
 from console.exit_codes import ExitCode
 from console.wire import Failure, Invoke, Reply
@@ -353,7 +354,7 @@ class Dispatcher:
         try:
             return msgspec.convert(args, command.params, strict=False)
         except msgspec.ValidationError as error:
-            raise CommandError(ExitCode.USAGE, f"{command.id}: {error}") from None
+            raise CommandError(ExitCode.USAGE, mistake_words(command, error)) from None
 
     def _targets(self, command: Command, targets: tuple[str, ...]) -> tuple[str, ...]:
         if command.acts_on:

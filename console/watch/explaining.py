@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 from backends.agents import Roster
 from backends.coordination import NotFound
 from backends.model import Evidence, Explanation, Finding, Gpu, Host, WorkItem, WorkState
+from backends.text import clean
+from backends.units import count_words
 from console.commands.registry import CommandError
 from console.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from console.watch.house import House
+
+
+#: So much of an item's payload and result is shown; `list-work --json` has all of it.
+SHOWN = 1_000
 
 
 async def explain_row(house: House, roster: Roster, target: str) -> Explanation:
@@ -80,6 +86,10 @@ async def _of_work(house: House, item: WorkItem, now: int) -> Explanation:
         )
         for attempt in await house.store.attempts(item.id)
     ]
+    if item.payload:
+        evidence.append(Evidence("payload", clean(item.payload, SHOWN), item.created_at))
+    if item.result:
+        evidence.append(Evidence("result", clean(item.result, SHOWN), item.finished_at or now, won=True))
     return Explanation(
         f"work {item.id} {item.title}".rstrip(),
         _work_verdict(item, now),
@@ -94,7 +104,7 @@ def _work_verdict(item: WorkItem, now: int) -> str:
             return f"leased by {item.holder}, whose lease ran out {(now - item.lease_until) // 1000} s ago"
         return f"leased by {item.holder} for {(item.lease_until - now) // 1000} s more, fence {item.fence}"
     if item.state is WorkState.BLOCKED:
-        return f"blocked: waits for {item.pending_dependencies} other items"
+        return f"blocked: waits for {count_words(item.pending_dependencies, 'other item')}"
     if item.state is WorkState.SCHEDULED and item.run_at is not None:
         return f"scheduled: runs in {max(0, item.run_at - now) // 1000} s ({item.reason or 'as asked'})"
     if item.state is WorkState.DEAD:

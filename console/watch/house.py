@@ -17,6 +17,7 @@ from backends.clock import Clock
 from backends.coordination import Store
 from backends.fleet import host_name
 from backends.gpu import SimulatedGpus
+from backends.health import ABSENT
 from backends.model import (
     Agent,
     Explanation,
@@ -33,6 +34,7 @@ from backends.picture import Picture
 from backends.recovery import Act as Effect
 from backends.redact import redact_args
 from backends.text import clean
+from backends.units import count_words
 from console.commands.registry import Call, CommandError
 from console.config.paths import StatePaths
 from console.config.settings import Config
@@ -215,7 +217,8 @@ class House:
         open_work = sum(summary.work.get(state, 0) for state in ("blocked", "scheduled", "ready", "leased"))
         return {
             "line": (
-                f"watch {os.getpid()} on {self.host}, up {up_s} s: {agents} agents, {open_work} open items, "
+                f"watch {os.getpid()} on {self.host}, up {up_s} s: "
+                f"{count_words(agents, 'agent')}, {count_words(open_work, 'open item')}, "
                 f"{summary.work.get('dead', 0)} dead, health {summary.health}/100"
                 + (f", EMERGENCY STOP: {summary.estop}" if summary.estop else "")
             ),
@@ -245,6 +248,8 @@ class House:
         for word, number in summary.work.items():
             figures[f'watchfloor_work_items{{state="{word}"}}'] = number
         for state in summary.sources:
+            if not state.ok and state.status in ABSENT:  # there is nothing to read, and nothing down
+                continue
             labels = f'{{host="{state.host}",source="{state.source}"}}'
             figures[f"watchfloor_source_up{labels}"] = int(state.ok)
             if state.cost_ms is not None:

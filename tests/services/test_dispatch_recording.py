@@ -10,7 +10,8 @@ import pytest
 from services.house_inside import OPERATOR, Inside, opened
 
 from backends.clock import ManualClock
-from backends.model import Danger, OutcomeStatus, Precondition
+from backends.model import Danger, OutcomeStatus, Precondition, SourceState
+from backends.picture import Reading
 from backends.recovery import Refused
 from console.commands import REGISTRY
 from console.commands.registry import Act, Call, Command, CommandError, Draft, Place, Registry
@@ -171,6 +172,71 @@ async def test_extend_renews_the_lease_without_progress_and_asks_to_let_go(tmp_p
         assert (await inside.data("extend", "leased", agent="b1")).cancel_requested_at is not None
         assert await inside.code("extend", "leased") == ExitCode.USAGE
         assert await inside.code("extend", "leased", fence=fence + 1) == ExitCode.CONFLICT
+
+
+async def said(inside: Inside, command: str, *targets: str, **more: Any) -> str:
+    reply = await inside.do(command, *targets, **more)
+    if reply.failure is not None:
+        return reply.failure.message
+    if reply.plans:
+        return "; ".join(reply.plans[0].steps)
+    return reply.outcomes[0].message
+
+
+async def test_a_wrong_enum_value_is_answered_with_the_right_ones(inside: Inside) -> None:
+    await prepared(inside)
+    words = await said(inside, "heartbeat", "b1", activity="sleeping")
+    assert words.startswith("heartbeat: activity 'sleeping' is none of: starting, working, blocked, idle")
+    beats = [("b1", "\x1b]52;c;eA==\a", None, None)]
+    words = await said(inside, "heartbeat-many", beats=beats)
+    assert "is none of: starting" in words
+    assert words.isprintable()
+
+
+async def test_dead_items_are_shown_by_cause(inside: Inside) -> None:
+    assert await said(inside, "dead") == "no dead items"
+    for name, error in (("a", "no space"), ("b", "no space"), ("c", "x" * 200)):
+        await inside.data("add-work", type="t", title=name, id=name)
+        await inside.data("claim", agent="w", item=name)
+        await inside.data("fail", name, error=error, agent="w", permanent=True)
+    heading, *rows, total = (await said(inside, "dead")).splitlines()
+    assert heading.split() == ["COUNT", "REASON", "ERROR", "OLDEST", "ITEMS"]
+    assert any(row.startswith("2 ") and "no space" in row and "a b" in row for row in rows)
+    assert all(len(row) < 140 for row in rows)
+    assert total == "3 dead items in 2 groups"
+
+
+async def test_what_an_item_was_given_and_gave_can_be_read(inside: Inside) -> None:
+    await inside.data("add-work", type="t", title="sum", id="w", payload='{"n": 1}')
+    (lease,) = await inside.data("claim", agent="b")
+    await inside.data("complete", "w", fence=lease.fence, result='{"pages": 12}')
+    words = await said(inside, "explain", "w")
+    assert 'payload: {"n": 1}' in words
+    assert 'result: {"pages": 12}' in words
+    (row,) = (await inside.data("list-work"))["rows"]
+    assert (row.payload, row.result) == ('{"n": 1}', '{"pages": 12}')
+
+
+async def test_plans_and_messages_are_sentences(inside: Inside) -> None:
+    await prepared(inside)
+    assert await said(inside, "drain-agent", "b1", dry_run=True) == (
+        "let b1 finish leased and claim nothing new"
+    )
+    assert "forget the registration of b1; let its lease on leased run out" in await said(
+        inside, "remove-agent", "b1", dry_run=True
+    )
+    assert (await said(inside, "requeue-agent", "b1", confirmed="y")).startswith("1 item of b1 is back")
+    await inside.data("drain-agent", "b1", confirmed="y")
+    assert "drain-agent b1 --undo" in await said(inside, "claim", agent="b1")
+
+
+async def test_a_source_with_nothing_to_read_is_no_figure(inside: Inside) -> None:
+    house = inside.house
+    house.picture.apply(Reading(SourceState(house.host, "gpu", ok=False, status="no driver", cost_ms=1.0)))
+    house.picture.apply(Reading(SourceState(house.host, "drift", ok=False, status="hung")))
+    figures = await inside.data("metrics")
+    up = {name: figure for name, figure in figures.items() if "source_" in name}
+    assert up == {f'watchfloor_source_up{{host="{house.host}",source="drift"}}': 0}
 
 
 async def test_what_is_refused_leaves_a_record_and_an_honest_code(inside: Inside) -> None:

@@ -16,6 +16,7 @@ from services.house_inside import Inside, opened
 from backends.agents import DeclaredAgent, Match
 from backends.fleet import process_state
 from backends.fleet.identity import process_ref
+from backends.model import Activity
 from console.exit_codes import ExitCode
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -217,13 +218,17 @@ async def test_restart_agent_ends_requeues_and_starts_the_declared_command(
         name="worker", match=Match(command="no such command line"), start=[sys.executable, "-c", code]
     )
     async with opened(tmp_path / "house", declared=(declared,)) as inside:
-        await inside.data("register-agent", "worker", pid=child.pid)
+        for _ in range(5):  # it came up again and again
+            await inside.data("register-agent", "worker", pid=child.pid)
         await inside.data("add-work", type="t", title="held", id="held")
         (lease,) = await inside.data("claim", agent="worker")
         await inside.show(child.pid)
+        assert inside.house.agent("worker").activity is Activity.CRASH_LOOP
         start = len(await inside.records())
         plan = (await inside.do("restart-agent", "worker")).plans[0]
-        assert [step.split()[0] for step in plan.steps] == ["TERM,", "put", "run"]
+        assert [step.split()[0] for step in plan.steps] == ["TERM", "put", "run"]
+        assert plan.steps[0].startswith(f"TERM process {child.pid} (")
+        assert plan.steps[0].endswith("…), KILL after 10 s")
         reply = await inside.do("restart-agent", "worker", confirmed="y")
         assert reply.failure is None, reply.failure
         (outcome,) = reply.outcomes
@@ -232,6 +237,7 @@ async def test_restart_agent_ends_requeues_and_starts_the_declared_command(
         try:
             assert child.wait(5) == -signal.SIGTERM
             assert mark.read_text() == "up"
+            assert inside.house.agent("worker").activity is not Activity.CRASH_LOOP
             assert await inside.code("complete", "held", fence=lease.fence) == ExitCode.CONFLICT
         finally:
             os.killpg(started, signal.SIGKILL)

@@ -283,7 +283,7 @@ FAULTS = {
         Severity.WARNING,
         "release",
         "w1",
-        "x let 1 lease(s) run out",
+        "x let 1 lease run out",
     ),
     "stopped and holds work": (
         floor(agent("a", Activity.STOPPED, cause="operator"), leases={"a": [lease("w1", "a")]}),
@@ -291,7 +291,7 @@ FAULTS = {
         Severity.WARNING,
         "requeue-agent",
         "a",
-        "stopped and still holds 1 item(s): w1",
+        "stopped and still holds 1 item: w1",
     ),
     "suspended with work": (
         floor(agent("a", Activity.PAUSED, work_id="w1"), leases={"a": [lease("w1", "a")]}),
@@ -457,7 +457,7 @@ FAULTS = {
         Severity.INFO,
         None,
         "",
-        "2 changed file(s) on a commit 8d old",
+        "2 changed files on a commit 8d old",
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends.units import duration_words, size_words
+from backends.units import count_words, duration_words, size_words
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,8 @@ def test_durations(ms: int, words: str) -> None:
 )
 def test_sizes(count: int, words: str) -> None:
     assert size_words(count) == words
+
+
+def test_counts() -> None:
+    assert [count_words(number, "item") for number in (0, 1, 2)] == ["0 items", "1 item", "2 items"]
+    assert count_words(2, "lease was", "leases were") == "2 leases were"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from backends.analysis.rules.inputs import Inputs
 from backends.model import Evidence, Finding, Severity, Worktree
-from backends.units import duration_words
+from backends.units import count_words, duration_words
 
 CHECKED = ("conflicts, diverged branches and forgotten changes in git working trees",)
 
@@ -28,7 +28,7 @@ def check(inputs: Inputs, now: int) -> Iterable[Finding]:
 def _conflict(worktree: Worktree, now: int) -> Finding | None:
     if not worktree.conflicted:
         return None
-    says = f"{worktree.conflicted} file(s) with conflicts"
+    says = f"{count_words(worktree.conflicted, 'file')} with conflicts"
     return _finding(
         "drift-conflict", Severity.WARNING, worktree, f"{says}; resolve or abort the merge", says, now
     )
@@ -47,7 +47,7 @@ def _forgotten(worktree: Worktree, now: int) -> Finding | None:
     if not changed or worktree.committed_at is None or now - worktree.committed_at < FORGOTTEN_MS:
         return None
     age = duration_words(now - worktree.committed_at)
-    says = f"{changed} changed file(s) on a commit {age} old"
+    says = f"{count_words(changed, 'changed file')} on a commit {age} old"
     return _finding("drift-forgotten", Severity.INFO, worktree, f"{says}; commit or stash them", says, now)
 
 

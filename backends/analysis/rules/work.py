@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from backends.analysis.rules.inputs import DeadLetters, Inputs, moment
 from backends.model import Activity, Agent, Evidence, Finding, Proposal, Reach, Severity, WorkItem, WorkState
-from backends.units import duration_words
+from backends.units import count_words, duration_words
 
 CHECKED = (
     "dead letters by cause",
@@ -107,7 +107,7 @@ def _dead_holder(agent: Agent, items: Sequence[WorkItem], now: int) -> Finding |
     cause = agent.cause or "no cause known"
     return Finding(
         f"dead-holder:{agent.id}", Severity.WARNING, "dead-holder", "agent", agent.id,
-        f"{agent.name} is {agent.activity} and still holds {len(items)} item(s): {names}",
+        f"{agent.name} is {agent.activity} and still holds {count_words(len(items), 'item')}: {names}",
         (
             Evidence("agents", f"{agent.activity} ({cause})", moment(agent, now), won=True),
             Evidence("lease", _lease_words(items[0], now), items[0].claimed_at or now),
@@ -130,9 +130,10 @@ def _expired(holder: str, agent: Agent | None, items: Sequence[WorkItem], now: i
         proposal = Proposal("requeue-agent", holder, reason="gives the work to somebody who renews its lease")
     else:
         proposal = Proposal("release", first.id, reason="its holder is not known here")
+    ago = duration_words(now - until)
     return Finding(
         f"expired-lease:{holder}", Severity.WARNING, "expired-lease", "agent", holder,
-        f"{holder} let {len(late)} lease(s) run out, the first {duration_words(now - until)} ago",
+        f"{holder} let {count_words(len(late), 'lease')} run out, the first {ago} ago",
         (Evidence("lease", _lease_words(first, now), until, won=True),), proposal, until, now,
     )  # fmt: skip
 
