@@ -87,7 +87,11 @@ def help_text() -> str:
 
     lines = [USAGE]
     for family, commands in REGISTRY.families().items():
-        shown = [command for command in commands if command.place.value != "console"]
+        shown = [
+            command
+            for command in commands
+            if command.place.value != "console" or command.family == "analysis"
+        ]
         if shown:
             lines.append(f"{family}:")
             lines += [f"  {command.id:<16} {command.help}" for command in shown]

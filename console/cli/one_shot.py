@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,9 @@ def run_command(options: Options) -> None:
     as_json = "--json" in options.flags
     try:
         command = REGISTRY.get(options.words[0])
+        if command.id == "claude-stream":
+            _ask(" ".join(options.words[1:]), options)
+            return
         words = parse_words(command, _with_environment(command, options.words[1:]))
     except CommandError as error:
         fail(error.code, error.message, as_json)
@@ -35,6 +39,26 @@ def run_command(options: Options) -> None:
         run_local(command, words, options)
         return
     _run_in_watch(command, words, options)
+
+
+def _ask(question: str, options: Options) -> None:
+    from console.cli.ask import ask
+    from console.client import WatchUnreachable
+
+    if not question.strip():
+        fail(ExitCode.USAGE, "claude-stream: ask something, such as: why is builder-1 stalled", False)
+    try:
+        print(ask(_socket(options), question), file=sys.stderr)
+    except WatchUnreachable as error:
+        fail(ExitCode.UNREACHABLE, f"{error}; start one with `watchfloor start`", False)
+
+
+def _socket(options: Options) -> Path:
+    """Where the watch that is meant listens."""
+    from console.config.paths import state_paths
+
+    section = load_config(options).config.watch if _needs_config(options) else None
+    return state_paths(section.state_dir if section else "", section.socket if section else "").socket
 
 
 def _with_environment(command: Command, words: list[str]) -> list[str]:
@@ -54,17 +78,12 @@ def _with_environment(command: Command, words: list[str]) -> list[str]:
 
 def _run_in_watch(command: Command, words: Words, options: Options) -> None:
     from console.client import Connection, WatchLost, WatchUnreachable
-    from console.config.paths import state_paths
 
     as_json = "--json" in options.flags
     if command.mutates and "--read-only" in options.flags:
         fail(ExitCode.DENIED, f"'{command.id}' changes things and you asked for --read-only", as_json)
-    watch_section = load_config(options).config.watch if _needs_config(options) else None
-    paths = state_paths(
-        watch_section.state_dir if watch_section else "", watch_section.socket if watch_section else ""
-    )
     try:
-        with Connection(paths.socket, "cli", timeout_s=90.0) as watch:
+        with Connection(_socket(options), "cli", timeout_s=90.0) as watch:
             reply = watch.invoke(
                 command.id,
                 words.targets,
