@@ -248,7 +248,7 @@ class House:
         for word, number in summary.work.items():
             figures[f'watchfloor_work_items{{state="{word}"}}'] = number
         for state in summary.sources:
-            if not state.ok and state.status in ABSENT:  # there is nothing to read, and nothing down
+            if state.status in ABSENT:  # there is nothing to read, and nothing down
                 continue
             labels = f'{{host="{state.host}",source="{state.source}"}}'
             figures[f"watchfloor_source_up{labels}"] = int(state.ok)

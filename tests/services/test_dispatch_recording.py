@@ -232,7 +232,7 @@ async def test_plans_and_messages_are_sentences(inside: Inside) -> None:
 
 async def test_a_source_with_nothing_to_read_is_no_figure(inside: Inside) -> None:
     house = inside.house
-    house.picture.apply(Reading(SourceState(house.host, "gpu", ok=False, status="no driver", cost_ms=1.0)))
+    house.picture.apply(Reading(SourceState(house.host, "gpu", ok=True, status="no driver", cost_ms=1.0)))
     house.picture.apply(Reading(SourceState(house.host, "drift", ok=False, status="hung")))
     figures = await inside.data("metrics")
     up = {name: figure for name, figure in figures.items() if "source_" in name}
