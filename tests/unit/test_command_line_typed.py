@@ -42,6 +42,12 @@ def test_a_named_row_is_meant_whatever_is_chosen() -> None:
     assert understand("stop-agent 'builder 2'", marked).words.targets == ("builder 2",)
 
 
+def test_a_descending_order_may_stand_apart_from_its_option() -> None:
+    for line in ("list-work --sort -age --limit 3", "list-work --sort=-age --limit=3"):
+        assert understand(line, nothing).words.args == {"sort": "-age", "limit": "3"}
+    assert understand("progress 50 --note -5", marked).words.targets == ("w1", "w2")
+
+
 def test_without_a_chosen_row_it_asks_which() -> None:
     with pytest.raises(CommandError, match="which one"):
         understand("cancel", nothing)
