@@ -88,8 +88,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("cause", "CAUSE", 13, _cause, min_width=11, priority=1),
     Column("host", "HOST", 12, lambda agent, now: Cell(agent.host, "dim"), min_width=8, priority=6),
     Column("team", "TEAM", 14, _team, min_width=8, priority=9),
-    Column("work", "WORK", 26, _work, min_width=14, grow=True, priority=2),
-    Column("pct", "DONE", 9, lambda agent, now: share_cell(agent.work_pct, now), priority=5),
+    Column("work", "WORK", 26, _work, min_width=20, grow=True, priority=2),
+    Column("pct", "DONE", 9, lambda agent, now: share_cell(agent.work_pct, now), priority=3),
     Column("progress", "MOVED", 5, _progress, align="right", priority=3),
     Column("heartbeat", "BEAT", 4, _heartbeat, align="right", priority=7),
     Column("cpu", "CPU", 5, _cpu, align="right", priority=4),
@@ -119,6 +119,9 @@ class AgentsPane(Pane):
             empty="no agents yet — add one: watchfloor register-agent NAME",
             ascii_only=ascii_only,
         )
+        self._hosts: set[str] = (
+            set()
+        )  # seen so far: a column that comes and goes would be worse than one too many
 
     def compose_body(self) -> ComposeResult:
         yield self.table
@@ -126,4 +129,6 @@ class AgentsPane(Pane):
     def show(self, window: Window) -> None:
         """Replace the rows."""
         self.summarise(window)
+        self._hosts.update(agent.host for agent in window.rows)
+        self.table.hide_columns(frozenset() if len(self._hosts) > 1 else frozenset({"host"}))
         self.table.show(window)

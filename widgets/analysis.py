@@ -25,12 +25,19 @@ def _severity(finding: Finding, now: Now) -> Cell:
     return Cell(mark.show(now.ascii), mark.style)
 
 
+def about(finding: Finding) -> str:
+    """What a finding is about, as the drift pane names it where it is a worktree's path."""
+    if finding.subject_kind == "worktree":
+        return finding.subject.rstrip("/").rpartition("/")[2] or finding.subject
+    return finding.subject
+
+
 COLUMNS: tuple[Column, ...] = (
     Column("severity", "", 1, _severity, priority=0),
     Column(
         "statement", "FINDING", 40, lambda row, now: Cell(row.statement), min_width=34, grow=True, priority=0
     ),
-    Column("subject", "ABOUT", 16, lambda row, now: Cell(row.subject, "dim"), min_width=16, priority=2),
+    Column("subject", "ABOUT", 16, lambda row, now: Cell(about(row), "dim"), min_width=16, priority=2),
     Column("category", "KIND", 14, lambda row, now: Cell(row.category, "dim"), min_width=10, priority=3),
     Column(
         "since", "FOR", 4, lambda row, now: Cell(age(row.since_at, now.ms), "dim"), align="right", priority=1

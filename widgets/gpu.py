@@ -13,6 +13,7 @@ from widgets.lines import LineView, PageLine
 from widgets.pane import Noun, Pane, fit_height
 from widgets.quantities import UNKNOWN, age, percent, size
 from widgets.table import LiveTable
+from widgets.wrapping import wrap
 
 
 def _cpu(process: Process, now: Now) -> Cell:
@@ -142,8 +143,8 @@ class GpuPane(Pane):
         self._fit_page()
 
     def _draw(self, width: int, now: Now) -> list[PageLine]:
+        lines: list[PageLine] = []
         if self._gpus:
-            lines: list[PageLine] = []
             for gpu in self._gpus:
                 lines.extend(gpu_lines(gpu, width, now))
                 lines.append(())
@@ -151,7 +152,11 @@ class GpuPane(Pane):
         if not self.shows_host:
             return [(Cell(" waiting for the first reading", "dim"),)]
         reason = self._why_no_gpu or "no GPU was found on this machine"
-        lines = [(Cell(" - " if now.ascii else " – ", "dim"), Cell(reason, "dim"))]
+        lead = " - " if now.ascii else " – "
+        lines = [
+            (Cell(lead if index == 0 else "   ", "dim"), Cell(text, "dim"))
+            for index, text in enumerate(wrap(reason, width - 4))
+        ]
         if self._host is None:
             return [*lines, (Cell(f"   host {UNKNOWN}", "dim"),)]
         return [*lines, *host_lines(self._host, width, now)]

@@ -10,6 +10,7 @@ from widgets.gauge import gauge, level
 from widgets.history import history
 from widgets.lines import PageLine
 from widgets.quantities import UNKNOWN, age, number, percent, share, size
+from widgets.wrapping import wrap
 
 _LABEL = 9  # width of the labels on the left
 _GAP = Cell("  ")
@@ -54,11 +55,12 @@ def charts(
 
 def gpu_lines(gpu: Gpu, width: int, now: Now) -> list[PageLine]:
     """Everything known of one GPU."""
-    lines = [_title(gpu, now)]
+    lines: list[PageLine] = [_title(gpu, now)]
     if gpu.status_reason:
-        lines.append((Cell("   "), Cell(gpu.status_reason, "" if gpu.status == "ok" else "warn")))
+        style = "" if gpu.status == "ok" else "warn"
+        lines.extend((Cell("   "), Cell(text, style)) for text in wrap(gpu.status_reason, width - 4))
     if gpu.status == "ok" or gpu.memory_used_bytes is not None or gpu.utilisation_pct is not None:
-        lines += [_memory(gpu, width, now), _busy(gpu, width, now), _vitals(gpu)]
+        lines += [_memory(gpu, width, now), _busy(gpu, width, now), *_vitals(gpu)]
     else:
         lines.append(labelled("values", Cell("cannot be read", "dim")))
     lines.extend(_advice(gpu, now))
@@ -104,25 +106,27 @@ def _memory(gpu: Gpu, width: int, now: Now) -> PageLine:
 
 def _busy(gpu: Gpu, width: int, now: Now) -> PageLine:
     line = meter("busy", gpu.utilisation_pct, _bar_width(width), now, warn=101, crit=101)
+    if gpu.memory_busy_pct is None:
+        return line
     return (*line, Cell(f"  memory bus {percent(gpu.memory_busy_pct)}", "dim"))
 
 
-def _vitals(gpu: Gpu) -> PageLine:
-    heat = level(gpu.temperature_c, 85, 92)
-    cells = [
-        Cell(f"{number(gpu.power_w, 'W')} / {number(gpu.power_limit_w, 'W')}"),
-        _GAP,
-        Cell(number(gpu.temperature_c, "°C"), heat),
-    ]
+def _vitals(gpu: Gpu) -> list[PageLine]:
+    """Power, heat and clocks, without those of which nothing is known."""
+    cells: list[Cell] = []
+    if gpu.power_w is not None or gpu.power_limit_w is not None:
+        cells.append(Cell(f"{number(gpu.power_w, 'W')} / {number(gpu.power_limit_w, 'W')}  "))
+    if gpu.temperature_c is not None:
+        cells.append(Cell(number(gpu.temperature_c, "°C"), level(gpu.temperature_c, 85, 92)))
     if gpu.memory_temperature_c is not None:
         cells.append(Cell(f"  memory {gpu.memory_temperature_c}°C", level(gpu.memory_temperature_c, 95, 105)))
-    clocks = f"  {number(gpu.sm_clock_mhz)} / {number(gpu.sm_clock_max_mhz)} MHz"
-    cells.append(Cell(clocks))
+    if gpu.sm_clock_mhz is not None or gpu.sm_clock_max_mhz is not None:
+        cells.append(Cell(f"  {number(gpu.sm_clock_mhz)} / {number(gpu.sm_clock_max_mhz)} MHz"))
     if gpu.memory_clock_mhz is not None:
         cells.append(Cell(f"  memory {gpu.memory_clock_mhz} MHz", "dim"))
     if gpu.fan_pct is not None:
         cells.append(Cell(f"  fan {gpu.fan_pct}%", "dim"))
-    return labelled("power", *cells)
+    return [labelled("power", *cells)] if cells else []
 
 
 def _advice(gpu: Gpu, now: Now) -> list[PageLine]:
@@ -154,7 +158,9 @@ def _processes(gpu: Gpu, width: int, now: Now) -> list[PageLine]:
         if gpu.status != "ok":
             return []
         return [labelled("used by", Cell("processes cannot be read", "dim"))]
-    lines = [_process(process, width) for process in gpu.processes]
+    lines = [_process(process, width, gpu.simulated) for process in gpu.processes]
+    if lines:
+        lines.insert(0, _PROCESS_HEADING)
     if gpu.unaccounted_bytes:
         text = f"{size(gpu.unaccounted_bytes):>5}  held by no process that can be seen"
         lines.append(labelled("", Cell(text, "warn")))
@@ -163,11 +169,15 @@ def _processes(gpu: Gpu, width: int, now: Now) -> list[PageLine]:
     return lines
 
 
-def _process(process: GpuProcess, width: int) -> PageLine:
+_PROCESS_HEADING = labelled("PID", Cell(f"{'VRAM':>5} {'BUSY':>5}  {'USED BY':<16} COMMAND", "dim"))
+
+
+def _process(process: GpuProcess, width: int, simulated: bool) -> PageLine:
     who = process.agent or process.user or UNKNOWN
+    command = process.command or ("" if simulated else "outside this container")
     return labelled(
         f"{process.pid}",
         Cell(f"{size(process.vram_bytes):>5} {percent(process.sm_pct):>5}  "),
         Cell(fit(who, 16), "" if process.agent else "dim"),
-        Cell(" " + fit(process.command or "outside this container", max(10, width - _LABEL - 34)), "dim"),
+        Cell(" " + fit(command, max(10, width - _LABEL - 34)), "dim"),
     )

@@ -161,6 +161,12 @@ class LiveTable(ScrollView, can_focus=True):
             self._drawing.sort = (column, descending)
             self._paint()
 
+    def hide_columns(self, names: frozenset[str]) -> None:
+        """Leave out the columns of these names: they would say the same in every row."""
+        if names != self._drawing.hidden:
+            self._drawing.hidden = names
+            self._lay_out()
+
     # --- what can be asked ---------------------------------------------------------------------------
 
     @property

@@ -34,6 +34,7 @@ class TableDrawing:
         self.sort: tuple[str, bool] = ("", False)
         self.placed: tuple[Placed, ...] = ()
         self.skipped = 0
+        self.hidden: frozenset[str] = frozenset()  # names of columns that would say nothing
         self._failed = failed
         self._cells: LRUCache[str, tuple[Any, Now, tuple[Cell, ...]]] = LRUCache(1024)
         self._strips: LRUCache[Line, Strip] = LRUCache(1024)
@@ -41,13 +42,15 @@ class TableDrawing:
     @property
     def hides_columns(self) -> bool:
         """Columns lie beyond the right edge."""
-        return len(self.placed) < len(self.columns) - self.skipped
+        return len(self.placed) < len(self._shown) - self.skipped
+
+    @property
+    def _shown(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.name not in self.hidden)
 
     def lay_out(self, width: int) -> None:
         """Place the columns in a table ``width`` cells wide, gutter and scroll bar included."""
-        self.placed = place(
-            self.columns, max(0, width - 2), gap=2 if width >= _WIDE else 1, skip=self.skipped
-        )
+        self.placed = place(self._shown, max(0, width - 2), gap=2 if width >= _WIDE else 1, skip=self.skipped)
         self._cells.clear()
         self._strips.clear()
 

@@ -47,7 +47,7 @@ class SimulatedGpus:
         now_at = self._clock.now_ms()
         held: list[list[GpuProcess]] = [[] for _ in range(_GPUS)]
         for pid, rss_bytes, agent in self._workers():
-            share = GpuProcess(pid, rss_bytes * SCALE, agent=agent, command=f"simulated: memory x {SCALE}")
+            share = GpuProcess(pid, rss_bytes * SCALE, agent=agent)
             held[pid % _GPUS].append(share)
         rows = [self._row(index, tuple(processes), now_at) for index, processes in enumerate(held)]
         state = SourceState(
