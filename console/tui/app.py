@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Sequence
@@ -195,6 +196,7 @@ class WatchfloorApp(App[None]):
             if self.problem:
                 self.exit(return_code=1)
                 return
+        gc.freeze()  # modules and widgets stay: a collection in the middle of a key press is felt
         await self.link.run()
 
     def _subscribe(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 
 #: Whoever asks whether a watch runs holds its lock for a moment; a new watch waits that long.
 LOCK_TRIES, LOCK_PAUSE_S = 10, 0.02
+
+
+#: After this long what was loaded is there to stay: the collector need not walk through it again and again.
+SETTLED_S = 10.0
 
 
 class StartError(Exception):
@@ -131,6 +136,7 @@ async def serve(loaded: Loaded, paths: StatePaths, *, private: bool, demo: bool)
                 if private:
                     tasks.append(group.create_task(_until_parent_leaves(stop), name="parent"))
                 print("ready", flush=True)
+                loop.call_later(SETTLED_S, gc.freeze)
                 log.info("watch ready, pid %d, state %s", os.getpid(), paths.root)
                 await stop.wait()
                 log.info("watch ends")
