@@ -6,15 +6,19 @@ lines. The bytes that reach the terminal hold Textual's own sequences and nothin
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bench.terminal import Terminal
+from fake_anthropic import FakeAnthropic
+from gpu_stub.build import stub_library
 
 from console.client import Connection
 
@@ -42,7 +46,22 @@ KNOWN = re.compile(
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[Path]:
+def hostile_model() -> Iterator[str]:
+    """The address of a model whose answers are poison."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    service = FakeAnthropic(*["hostile"] * 3)
+    asyncio.run_coroutine_threadsafe(service.__aenter__(), loop).result(10)
+    yield service.url
+    asyncio.run_coroutine_threadsafe(service.__aexit__(None, None, None), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def state(tmp_path: Path, hostile_model: str) -> Iterator[Path]:
     """A running watch full of poison."""
     state = tmp_path / "state"
     repository = tmp_path / "code" / "tools"
@@ -54,8 +73,12 @@ def state(tmp_path: Path) -> Iterator[Path]:
     subprocess.run([*git, "checkout", "-q", "-b", branch], check=True)
     (repository / "po\x1b]52;c;UE9JU09O\x07ison.sh").write_text("#!/bin/sh\n")
     config = tmp_path / "config.toml"
-    config.write_text(f'[drift]\nroots = ["{tmp_path / "code"}"]\n')
+    config.write_text(
+        f'[drift]\nroots = ["{tmp_path / "code"}"]\n'
+        f'[gpu]\nlibrary = "{stub_library()}"\n[analysis]\nbase_url = "{hostile_model}"\n'
+    )
     environment = os.environ | {"WATCHFLOOR_STATE": os.fspath(state), "HOME": os.fspath(tmp_path)}
+    environment |= {"NVML_STUB_NAME": "poison" + ALL.replace("\x00", "")[:60], "ANTHROPIC_API_KEY": "sk-x"}
     watch = subprocess.Popen(
         [sys.executable, "-m", "console.watch.process", "--state", state, "--config", config],
         cwd=ROOT,
@@ -146,7 +169,10 @@ def test_no_poison_reaches_the_terminal(state: Path) -> None:
         for keys in walk:
             terminal.send(keys)
             terminal.drain(0.25)
-        terminal.wait_for(lambda text: "1 Agents" in text)
+        terminal.send(":ask what is wrong\r")
+        terminal.wait_for(lambda text: "1234 in, 42 out" in text)  # the model has answered
+        terminal.send("3z")
+        terminal.wait_for(lambda text: "GPU 0 poison" in text)
     assert_clean(terminal.raw)
     assert b"poison" in terminal.raw
     assert terminal.raw.rindex(b"\x1b[?1049l") > len(terminal.raw) - 400  # and the terminal is left clean
