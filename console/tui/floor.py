@@ -96,10 +96,15 @@ class Floor(Horizontal):
         return self.is_narrow or self.is_zoomed
 
     @property
+    def _focused(self) -> Widget | None:
+        # the last messages arrive while the console is being left and has no screen any more
+        return self.app.focused if self.app.screen_stack else None
+
+    @property
     def table(self) -> LiveTable | None:
         """The table with the focus, else the first that the focused pane shows."""
         parts = [part for part in _parts(self.focused_pane) if isinstance(part, LiveTable)]
-        focused = self.app.focused
+        focused = self._focused
         if isinstance(focused, LiveTable) and focused in parts:
             return focused
         return parts[0] if parts else None
@@ -125,7 +130,7 @@ class Floor(Horizontal):
     def step(self, step: int) -> None:
         """The next part that takes keys: another table of this pane, then the next pane."""
         parts = _parts(self.focused_pane)
-        focused = self.app.focused
+        focused = self._focused
         position = parts.index(focused) if focused in parts else 0
         if 0 <= position + step < len(parts):
             parts[position + step].focus()
@@ -136,7 +141,7 @@ class Floor(Horizontal):
 
     def focus_moved(self) -> None:
         """The focus is elsewhere now, by whatever means."""
-        focused = self.app.focused
+        focused = self._focused
         for name in PANES:
             if focused is not None and self.panes.named(name) in focused.ancestors:
                 self.focused_name = name
